@@ -1,0 +1,152 @@
+//! What a server tells the person who started it: lines on stdout, errors on stderr, and the sum at the end.
+//!
+//! Not `println!`: it panics when stdout is closed, and `tcp-echo | head -1` is no reason for a server to die. So what
+//! cannot be printed is dropped.
+
+use std::fmt::{Arguments, Display};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+/// The voice of one server, and its counters. Shared by all its threads.
+pub struct Report {
+    program: &'static str,
+    quiet: bool,
+    clients: AtomicU64,
+    messages: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Report {
+    /// A report in the name of `program`. A quiet one says only where the server listens, and what goes wrong.
+    pub fn new(program: &'static str, quiet: bool) -> Self {
+        Report { program, quiet, clients: 0.into(), messages: 0.into(), bytes: 0.into() }
+    }
+
+    /// The first lines: where the server listens, what to type in a second terminal, and how to stop.
+    pub fn listening(&self, bound: SocketAddr) {
+        print(format_args!("listening on {bound}"));
+        self.line(format_args!("{}", self.client_command(bound)));
+        self.line("paste the line above into a second terminal; Ctrl-C stops this server");
+        if !bound.ip().is_loopback() {
+            self.error(format_args!("warning: listening on {bound}: anyone on that network can connect"));
+        }
+    }
+
+    /// Under `cargo run` it is cargo again; started by hand it is this program as it was typed.
+    fn client_command(&self, bound: SocketAddr) -> String {
+        let by_hand = std::env::args().next().filter(|_| std::env::var_os("CARGO").is_none());
+        let program = by_hand.unwrap_or_else(|| format!("cargo run -q -p {} --", self.program));
+        let address = crate::addr::Address::from(crate::addr::reachable(bound));
+        if address == crate::addr::Address::default() {
+            format!("{program} client 안녕하세요")
+        } else {
+            format!("{program} client --address {address} 안녕하세요")
+        }
+    }
+
+    /// One line on stdout, unless quiet.
+    pub fn line(&self, line: impl Display) {
+        if !self.quiet {
+            print(format_args!("{line}"));
+        }
+    }
+
+    /// One line on stderr, in the form `PROGRAM: what it was doing, on what: why`.
+    pub fn error(&self, sentence: impl Display) {
+        complain(self.program, sentence);
+    }
+
+    /// A line for a client that has come, and the counters of what it will send.
+    pub fn connected(&self, peer: SocketAddr, note: &str) -> Client<'_> {
+        self.clients.fetch_add(1, Relaxed);
+        self.line(format_args!("client {peer} connected{note}"));
+        Client { report: self, peer, messages: 0, bytes: 0, since: Instant::now() }
+    }
+
+    /// So many messages more, of so many bytes in all.
+    pub fn count(&self, messages: u64, bytes: u64) {
+        self.messages.fetch_add(messages, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// One client more, on a server without connections.
+    pub fn count_client(&self) {
+        self.clients.fetch_add(1, Relaxed);
+    }
+
+    /// The last line: clients, messages and bytes in all.
+    pub fn summary(&self) {
+        let clients = count(self.clients.load(Relaxed), "client");
+        let messages = count(self.messages.load(Relaxed), "message");
+        let bytes = count(self.bytes.load(Relaxed), "byte");
+        self.line(format_args!("stopped: {clients}, {messages}, {bytes}"));
+    }
+}
+
+/// A client that is connected, and what it has sent so far.
+pub struct Client<'report> {
+    /// Its address.
+    pub peer: SocketAddr,
+    report: &'report Report,
+    messages: u64,
+    bytes: u64,
+    since: Instant,
+}
+
+impl Client<'_> {
+    /// So many messages more, of so many bytes in all.
+    pub fn count(&mut self, messages: u64, bytes: u64) {
+        self.messages += messages;
+        self.bytes += bytes;
+        self.report.count(messages, bytes);
+    }
+
+    /// The last line of a client that left of its own will, or that a stop has ended.
+    pub fn left(self) {
+        self.gone("left");
+    }
+
+    /// The last line of a client that something went wrong with, and on stderr what.
+    pub fn failed(self, why: impl Display) {
+        self.report.error(format_args!("client {}: {why}", self.peer));
+        self.gone("closed");
+    }
+
+    fn gone(self, how: &str) {
+        let seconds = self.since.elapsed().as_secs_f64();
+        let (messages, bytes) = (count(self.messages, "message"), count(self.bytes, "byte"));
+        self.report.line(format_args!("client {} {how}: {messages}, {bytes}, {seconds:.1} s", self.peer));
+    }
+}
+
+/// `1 message`, `2 messages`
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The system's sentence for an error, without the number that std puts behind it.
+///
+/// ```
+/// let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
+/// assert_eq!(common::report::why(&error), "timed out");
+/// ```
+pub fn why(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((sentence, _number)) => sentence.to_owned(),
+        None => text,
+    }
+}
+
+/// One line on stderr: `PROGRAM: sentence`.
+pub fn complain(program: &str, sentence: impl Display) {
+    let line = format!("{program}: {sentence}\n"); // one write, so that lines of two threads do not mix
+    let _ = io::stderr().write_all(line.as_bytes()); // nobody is left to be told
+}
+
+fn print(line: Arguments<'_>) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush()); // a closed stdout ends no server
+}
