@@ -1,0 +1,66 @@
+//! The server: accept a client, converse with it until it leaves, accept the next.
+//!
+//! While it converses with one, all others wait in the listener's backlog: that is the lesson of this pattern, and
+//! `threaded-echo/src/server.rs` is the cure. Read the two side by side.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use common::report::{Report, why};
+use common::shutdown::{Closer, Stop};
+
+use crate::conversation::{Farewell, Options, attend};
+
+/// Serves one client after the other until `stop` is requested. No error of a client ends it.
+///
+/// # Errors
+///
+/// The listener is none, or no thread can be started for the clients that linger.
+pub fn serve(listener: &TcpListener, options: &Options, stop: &Stop, report: &Report) -> io::Result<()> {
+    stop.wakes(listener)?;
+    thread::scope(|scope| {
+        let closer = Closer::start(scope)?;
+        while let Some((stream, peer)) = accept(listener, options, stop, report) {
+            let stream = stop.watch(stream);
+            let client = report.connected(peer, "; the next one waits until it has left");
+            match attend(&stream, client, options, stop) {
+                Farewell::Close => drop(stream),
+                Farewell::Linger => closer.close(stream),
+            }
+        }
+        Ok(())
+    })
+}
+
+/// How long to wait before asking again when `accept` fails for want of something, such as descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The next client, or `None` once a stop is requested.
+pub fn accept(
+    listener: &TcpListener,
+    options: &Options,
+    stop: &Stop,
+    report: &Report,
+) -> Option<(TcpStream, SocketAddr)> {
+    let mut complained = false;
+    while !stop.is_requested() {
+        match listener.accept() {
+            _ if stop.is_requested() => break, // this may be the connection that wakes us
+            Ok((stream, peer)) => {
+                options.trace.call(peer, "accept");
+                return Some((stream, peer));
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {} // it has gone before its turn came
+            Err(error) => {
+                if !complained {
+                    report.error(format_args!("cannot accept a client: {}; trying again", why(&error)));
+                }
+                complained = true;
+                stop.wait(ACCEPT_PAUSE);
+            }
+        }
+    }
+    None
+}
