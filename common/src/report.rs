@@ -126,7 +126,7 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// The system's sentence for an error, without the number that std puts behind it.
+/// The system's sentence for an error, without the full stop (Windows) and the number (std) behind it.
 ///
 /// ```
 /// let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
@@ -134,10 +134,8 @@ pub fn count(number: u64, noun: &str) -> String {
 /// ```
 pub fn why(error: &io::Error) -> String {
     let text = error.to_string();
-    match text.split_once(" (os error ") {
-        Some((sentence, _number)) => sentence.to_owned(),
-        None => text,
-    }
+    let sentence = text.split_once(" (os error ").map_or(text.as_str(), |(sentence, _number)| sentence);
+    sentence.trim_end_matches('.').to_owned()
 }
 
 /// One line on stderr: `PROGRAM: sentence`.
