@@ -3,3 +3,4 @@
 //! [`server::serve`] runs `tcp_echo`'s conversation, unchanged, on other threads than the one that accepts.
 
 pub mod server;
+pub mod swarm;

@@ -1,19 +1,24 @@
 //! The edge of `threaded-echo`: arguments, Ctrl-C and the exit status. What it does is in `server.rs` and `client.rs`.
 
 use std::error::Error;
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use common::addr::Address;
 use common::framing::Framing;
-use common::report::{Report, complain};
+use common::report::{Report, complain, why};
 use common::shutdown::{Ended, Stop, Timeout, run};
 use common::trace::Trace;
 use crossbeam_channel::unbounded;
 use tcp_echo::client;
 use tcp_echo::conversation::Options;
 use threaded_echo::server::{self, Threads};
+use threaded_echo::swarm::{self, Chart};
 
 /// A TCP echo server with a thread for each client, or a pool of threads, and its client
 #[derive(Parser)]
@@ -31,6 +36,8 @@ enum Command {
     Server(ServerArgs),
     /// Send a message, or stdin, and print the answers
     Client(ClientArgs),
+    /// Be many clients at once, and draw who was served when
+    Swarm(SwarmArgs),
 }
 
 #[derive(Args)]
@@ -82,6 +89,28 @@ struct ClientArgs {
     trace: bool,
 }
 
+#[derive(Args)]
+struct SwarmArgs {
+    /// Whom to talk to: any TCP echo server, in any language
+    #[arg(short, long, value_name = "HOST:PORT", default_value_t)]
+    address: Address,
+    /// How many clients
+    #[arg(long, value_name = "N", default_value = "12", value_parser = how_many)]
+    clients: usize,
+    /// How many messages each client sends
+    #[arg(long, value_name = "M", default_value = "3", value_parser = how_many)]
+    messages: usize,
+    /// How many milliseconds each client pauses between its messages
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    hold: u64,
+    /// How long each client waits for its turn, and for a reply; 0 is for ever
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    timeout: Timeout,
+    /// Where to put the picture
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
 fn how_many(typed: &str) -> Result<usize, String> {
     match typed.parse() {
         Ok(number @ 1..=1_000_000) => Ok(number),
@@ -95,6 +124,7 @@ fn main() -> ExitCode {
         None => serve(cli.server),
         Some(Command::Server(args)) => serve(args),
         Some(Command::Client(args)) => talk(args),
+        Some(Command::Swarm(args)) => swarm(&args),
     };
     done.unwrap_or_else(|error| {
         complain("threaded-echo", error);
@@ -131,4 +161,35 @@ fn talk(args: ClientArgs) -> Result<ExitCode, Box<dyn Error>> {
     let ClientArgs { framing, timeout, .. } = args;
     client::run(&args.address, message, client::Options { framing, timeout, trace: Trace::new(args.trace) })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn swarm(args: &SwarmArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let SwarmArgs { address, clients, messages, hold, .. } = args;
+    let options = swarm::Options {
+        clients: *clients,
+        messages: *messages,
+        hold: Duration::from_millis(*hold),
+        timeout: args.timeout.0,
+    };
+    let all = clients * messages;
+    let mut stderr = io::stderr();
+    let courses = swarm::run(address, &options, |replies| {
+        if stderr.is_terminal() {
+            let bar = "█".repeat(replies * 40 / all);
+            let _ = write!(stderr, "\r{bar:░<40} {replies}/{all} replies{}", if replies == all { "\n" } else { "" });
+        }
+    })?;
+    let title = format!("{clients} clients at {address}, {messages} messages each, {hold} ms apart");
+    let chart = Chart { courses: &courses, width: 60 };
+    let failures: Vec<_> =
+        courses.iter().zip(1..).filter_map(|(course, number)| Some((number, course.failed.as_ref()?))).collect();
+    let _ = writeln!(io::stdout(), "{title}\n{chart}"); // a closed stdout is no reason to miss the picture
+    for (number, failed) in &failures {
+        complain("threaded-echo", format_args!("client {number}: {failed}"));
+    }
+    if let Some(file) = &args.svg {
+        fs::write(file, chart.svg(&title))
+            .map_err(|error| format!("cannot write {}: {}", file.display(), why(&error)))?;
+    }
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
