@@ -328,3 +328,6 @@ pub fn reachable(bound: SocketAddr) -> SocketAddr {
     reachable.set_ip(ip);
     reachable
 }
+
+#[cfg(test)]
+mod tests;

@@ -269,3 +269,6 @@ fn line_end(mut bytes: &[u8]) -> Option<usize> {
     let length = bytes.skip_until(b'\n').ok()?;
     (all[..length].last() == Some(&b'\n')).then_some(length)
 }
+
+#[cfg(test)]
+mod tests;

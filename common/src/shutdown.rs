@@ -328,3 +328,6 @@ pub fn run(
 fn panicked() -> io::Error {
     io::Error::other("the server's thread panicked")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+use std::sync::mpsc;
+
+use super::*;
+
+/// Long enough for any machine; only a test that fails waits for it.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The two ends of a connection.
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+    client.set_write_timeout(Some(DEADLINE)).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    (server, client)
+}
+
+/// Runs `work` on a thread, and fails when it has not ended in time.
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    thread::spawn(move || done.send(work()));
+    result.recv_timeout(DEADLINE).expect("it takes too long, or has panicked")
+}
+
+#[test]
+fn a_stop_ends_a_blocked_accept() {
+    in_time(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stop = Stop::new();
+        stop.wakes(&listener).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| stop.request());
+            while !stop.is_requested() {
+                listener.accept().unwrap();
+            }
+        });
+    });
+}
+
+#[test]
+#[cfg(not(windows))] // there a blocked read stays blocked: rust-lang/rust#121594
+fn a_stop_ends_a_blocked_read_after_what_has_arrived() {
+    in_time(|| {
+        let (server, mut client) = pair();
+        let stop = Stop::new();
+        let watched = stop.watch(server);
+        client.write_all(b"arrived").unwrap();
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut all = Vec::new();
+                (&*watched).read_to_end(&mut all).map(|_| all)
+            });
+            let mut peeked = [0; 8];
+            watched.peek(&mut peeked).unwrap(); // it has arrived
+            stop.request();
+            let all = reader.join().unwrap().unwrap();
+            assert!(all.is_empty() && cfg!(target_os = "macos") || all == b"arrived", "{all:?}");
+        });
+    });
+}
+
+#[test]
+#[cfg(not(windows))]
+fn a_stream_that_is_watched_too_late_is_ended_all_the_same() {
+    in_time(|| {
+        let (server, _client) = pair();
+        let stop = Stop::new();
+        stop.request();
+        assert_eq!((&*stop.watch(server)).read(&mut [0; 8]).unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_stream_is_closed_with_its_last_clone_and_forgotten() {
+    let (server, mut client) = pair();
+    let stop = Stop::new();
+    let watched = stop.watch(server);
+    let clone = watched.clone();
+    drop(watched);
+    (&*clone).write_all(b"open").unwrap();
+    drop(clone);
+    let mut all = String::new();
+    client.read_to_string(&mut all).unwrap();
+    assert_eq!(all, "open");
+    assert!(stop.sleepers().streams.is_empty());
+}
+
+#[test]
+fn a_stop_ends_a_wait() {
+    in_time(|| {
+        let stop = Arc::new(Stop::new());
+        let waiter = Arc::clone(&stop);
+        let waiting = thread::spawn(move || waiter.wait(DEADLINE * 10));
+        stop.request();
+        waiting.join().unwrap();
+        stop.wait(DEADLINE * 10); // and every later one
+    });
+}
+
+#[test]
+fn a_client_that_never_reads_is_given_up_once_a_stop_is_overdue() {
+    in_time(|| {
+        let (server, _client) = pair();
+        server.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+        let stop = Stop::new();
+        stop.request();
+        let started = Instant::now();
+        let error = stop.write_all(&server, &vec![0; 64 << 20]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        assert!(started.elapsed() >= GRACE, "given up after {:?}", started.elapsed());
+    });
+}
+
+/// A writer that takes a byte, and then times out once.
+struct Slow(bool);
+
+impl Write for Slow {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        self.0 = !self.0;
+        if self.0 { Ok(1) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_client_that_reads_slowly_gets_everything() {
+    Stop::new().write_all(Slow(false), b"byte by byte").unwrap();
+}
+
+#[test]
+fn a_client_that_is_still_sending_reads_why_it_is_closed() {
+    in_time(|| {
+        let (server, mut client) = pair();
+        let stop = Stop::new();
+        thread::scope(|scope| {
+            let closer = Closer::start(scope).unwrap();
+            (&server).write_all(b"error").unwrap();
+            client.write_all(&[0; 100_000]).unwrap(); // a reset would follow if the server closed with these unread
+            closer.close(stop.watch(server));
+            client.write_all(&[0; 100_000]).unwrap();
+            let mut told = String::new();
+            client.read_to_string(&mut told).unwrap();
+            assert_eq!(told, "error");
+            client.shutdown(Shutdown::Both).unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_client_that_stays_is_closed_after_a_moment() {
+    in_time(|| {
+        let (server, mut client) = pair();
+        let stop = Stop::new();
+        thread::scope(|scope| {
+            let closer = Closer::start(scope).unwrap();
+            closer.close(stop.watch(server));
+            while client.write_all(b"still here").is_ok() {} // until the reset
+        });
+    });
+}
+
+/// Runs `serve` with this many interrupts already there.
+fn run_with(interrupts: usize, serve: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<Ended> {
+    let (interrupt, receiver) = bounded(2);
+    for _ in 0..interrupts {
+        interrupt.send(()).unwrap();
+    }
+    let ended = in_time(move || run(&Stop::new(), &receiver, serve));
+    drop(interrupt); // `main` keeps it as long as the process lives
+    ended
+}
+
+#[test]
+fn an_interrupt_stops_a_server_and_a_second_one_cuts_it_short() {
+    let stop = Arc::new(Stop::new());
+    let (interrupt, interrupts) = bounded(2);
+    interrupt.send(()).unwrap();
+    let ended = in_time(move || {
+        let server = Arc::clone(&stop);
+        run(&stop, &interrupts, move || {
+            while !server.is_requested() {
+                server.wait(DEADLINE);
+            }
+            Ok(())
+        })
+    });
+    assert_eq!(ended.unwrap(), Ended::Stopped);
+    drop(interrupt);
+    let (_hold, hang) = bounded::<()>(0);
+    assert_eq!(run_with(2, move || hang.recv().map_err(io::Error::other)).unwrap(), Ended::CutShort);
+}
+
+#[test]
+fn a_server_that_hangs_is_left() {
+    let (_hold, hang) = bounded::<()>(0);
+    let started = Instant::now();
+    assert_eq!(run_with(1, move || hang.recv().map_err(io::Error::other)).unwrap(), Ended::Stopped);
+    assert!(started.elapsed() >= LIMIT);
+}
+
+#[test]
+fn a_server_that_fails_is_reported() {
+    let error = run_with(0, || Err(io::Error::other("no listener"))).unwrap_err();
+    assert_eq!(error.to_string(), "no listener");
+    let error = run_with(0, || panic!("on purpose")).unwrap_err();
+    assert_eq!(error.to_string(), "the server's thread panicked");
+}
+
+#[test]
+fn a_timeout_is_a_number_of_seconds() {
+    for (typed, shown) in [("5", "5 s"), ("0.25", "0.25 s"), ("0", "never"), ("1e3", "1000 s")] {
+        assert_eq!(typed.parse::<Timeout>().unwrap().to_string(), shown);
+    }
+    for typed in ["", "-1", "nan", "inf", "1e30", "5s", "4294968"] {
+        assert!(typed.parse::<Timeout>().is_err(), "{typed}");
+    }
+}
