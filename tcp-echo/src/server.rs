@@ -64,3 +64,6 @@ pub fn accept(
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,12 @@
 //! The conversation is `tcp-echo`'s, as it is: only who runs it changes. Read the two files side by side.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, Scope};
 
-use common::report::{Report, why};
+use common::report::{Client, Report, why};
 use common::shutdown::{Closer, Stop, Watched};
 use crossbeam_channel::{Sender, bounded};
 use tcp_echo::conversation::{Farewell, Options, attend};
@@ -39,7 +39,7 @@ pub fn serve(
     stop.wakes(listener)?;
     let seats = Arc::new(()); // each client that is here holds a clone, so the count of them is how many are here
     thread::scope(|scope| {
-        let host = Host { options, stop, report, closer: Closer::start(scope)? };
+        let host = Host { options, stop, report, closer: Closer::start(scope)?, attend };
         let pool = match threads.workers {
             Some(workers) => Some(start_pool(scope, workers, threads.max_clients, &host)?),
             None => None,
@@ -99,13 +99,15 @@ struct Host<'env> {
     stop: &'env Stop,
     report: &'env Report,
     closer: Closer<'env>,
+    /// The conversation; a test puts another in its place, that panics.
+    attend: fn(&TcpStream, Client<'_>, &Options, &Stop) -> Farewell,
 }
 
 impl<'env> Host<'env> {
     fn serve_one(&self, Guest { stream, peer, seat }: Guest<'env>) {
         let client = self.report.connected(peer, "");
         // A panic would be a bug of ours, but it need not cost the other clients their worker.
-        let attended = catch_unwind(AssertUnwindSafe(|| attend(&stream, client, self.options, self.stop)));
+        let attended = catch_unwind(AssertUnwindSafe(|| (self.attend)(&stream, client, self.options, self.stop)));
         drop(seat); // before the close: whoever sees that close may come again at once
         match attended {
             Ok(Farewell::Close) => drop(stream),
@@ -130,3 +132,6 @@ const STACK: usize = 256 * 1024;
 fn spawn<'scope>(scope: &'scope Scope<'scope, '_>, work: impl FnOnce() + Send + 'scope) -> io::Result<()> {
     thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).map(drop)
 }
+
+#[cfg(test)]
+mod tests;

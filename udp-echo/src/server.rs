@@ -138,3 +138,6 @@ pub(crate) const EMSGSIZE: i32 = match () {
     () if cfg!(target_os = "linux") => 90,
     () => 40,
 };
+
+#[cfg(test)]
+mod tests;
