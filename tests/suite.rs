@@ -1,0 +1,9 @@
+//! The black-box tests: real programs, real sockets, ports of their own.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+/// Starts programs and talks to them, with a deadline on everything.
+mod harness;
+
+/// What a person sees: first lines, errors, exit statuses, stopping, in the three programs.
+mod black_box;
