@@ -85,10 +85,12 @@ pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
     lines: Receiver<String>,
+    #[cfg_attr(windows, expect(dead_code, reason = "only what was interrupted ends by itself"))]
     stderr: Option<JoinHandle<Vec<u8>>>,
 }
 
 /// What a server left behind when it ended.
+#[cfg(unix)]
 #[derive(Debug)]
 pub struct End {
     pub status: ExitStatus,
@@ -153,6 +155,7 @@ impl Server {
     }
 
     /// Waits for the end.
+    #[cfg(unix)]
     pub fn end(mut self) -> End {
         let started = Instant::now();
         let status = wait(&mut self.child);

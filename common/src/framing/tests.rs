@@ -185,7 +185,8 @@ proptest! {
             Err(error) => {
                 let at = error.valid_up_to();
                 prop_assert_eq!(&good, &bytes[..at]);
-                prop_assert_eq!(chunks.last(), Some(&not_utf8(bytes[at], at as u64)));
+                let expected = not_utf8(bytes[at], at as u64);
+                prop_assert_eq!(chunks.last(), Some(&expected));
             }
         }
         let expected: Vec<Message> = bytes.split_inclusive(|byte| *byte == b'\n').map(|line| {

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 
 use common::framing::Framing;
-use common::shutdown::{GRACE, Timeout};
+use common::shutdown::Timeout;
 use common::trace::Trace;
 
 use super::*;
@@ -152,6 +152,6 @@ fn a_stop_does_not_wait_for_a_client_that_never_reads() {
         stop.request();
         client.set_write_timeout(Some(DEADLINE)).unwrap();
         while client.write_all(&[b'x'; 65_536]).is_ok() {} // until the server has closed
-        assert!(started.elapsed() >= GRACE);
+        assert!(started.elapsed() >= common::shutdown::GRACE);
     });
 }
