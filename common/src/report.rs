@@ -3,7 +3,7 @@
 //! Not `println!`: it panics when stdout is closed, and `tcp-echo | head -1` is no reason for a server to die. So what
 //! cannot be printed is dropped.
 
-use std::fmt::{Arguments, Display};
+use std::fmt::{self, Arguments, Display, Formatter};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -121,9 +121,15 @@ impl Client<'_> {
     }
 }
 
-/// `1 message`, `2 messages`
-pub fn count(number: u64, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+/// A number of things: `1 message`, `2 messages`.
+pub fn count(number: u64, noun: &'static str) -> impl Display {
+    struct Count(u64, &'static str);
+    impl Display for Count {
+        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+        }
+    }
+    Count(number, noun)
 }
 
 /// The system's sentence for an error, without the full stop (Windows) and the number (std) behind it.

@@ -50,18 +50,20 @@ pub fn serve(socket: &UdpSocket, options: &Options, stop: &Stop, report: &Report
         if known.len() < MAX_KNOWN && known.insert(peer) {
             report.count_client();
         }
-        let outcome = match answer(datagram, options, &mut reply) {
-            Answer::Nothing(why) => Err(format!("not answered: {why}")),
-            Answer::Error => send(socket, &mut reply, peer, options.trace),
-            Answer::Echo => {
-                report.count(1, length as u64);
-                send(socket, &mut reply, peer, options.trace)
-            }
-        };
         let received = count(length as u64, "byte");
-        match outcome {
+        match answer(datagram, options, &mut reply) {
+            Answer::Echo => report.count(1, length as u64),
+            Answer::Error => {}
+            Answer::Nothing(why) => {
+                report.line(format_args!("datagram from {peer}: {received}, not answered: {why}"));
+                continue;
+            }
+        }
+        match send(socket, &mut reply, peer, options.trace) {
             Ok(()) => report.line(format_args!("datagram from {peer}: {received}, answered with {}", reply.len())),
-            Err(why) => report.line(format_args!("datagram from {peer}: {received}, {why}")),
+            Err(error) => {
+                report.error(format_args!("cannot answer {peer} with {} bytes: {}", reply.len(), why(&error)))
+            }
         }
     }
     Ok(())
@@ -120,15 +122,14 @@ fn answer(datagram: &[u8], options: &Options, reply: &mut Vec<u8>) -> Answer {
 }
 
 /// Sends `reply`, or, if that is too long for a datagram, a reply that says so.
-fn send(socket: &UdpSocket, reply: &mut Vec<u8>, peer: SocketAddr, trace: Trace) -> Result<(), String> {
-    let length = reply.len();
+fn send(socket: &UdpSocket, reply: &mut Vec<u8>, peer: SocketAddr, trace: Trace) -> io::Result<()> {
     let mut sent = socket.send_to(reply, peer);
     if sent.as_ref().is_err_and(|error| error.raw_os_error() == Some(EMSGSIZE)) {
-        *reply = format!("error: reply of {length} bytes does not fit in one datagram").into_bytes();
+        *reply = format!("error: reply of {} bytes does not fit in one datagram", reply.len()).into_bytes();
         sent = socket.send_to(reply, peer);
     }
     trace.bytes(peer, "sendto", reply);
-    sent.map(drop).map_err(|error| format!("not answered with {length}: {}", why(&error)))
+    sent.map(drop)
 }
 
 /// What the system says of a datagram that is too long: over [`MAX_DATAGRAM`] bytes anywhere. macOS says so from 9,217 bytes on unless it is told
