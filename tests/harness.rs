@@ -29,6 +29,18 @@ pub fn program(name: &str) -> PathBuf {
     folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
+/// Whether another program is installed. Where it is not, its tests are skipped, and say so; in CI that is a failure.
+pub fn have(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut names = std::env::split_paths(&folders).map(|folder| folder.join(program));
+    let found = names.any(|path| path.with_extension(std::env::consts::EXE_EXTENSION).is_file());
+    assert!(found || std::env::var_os("CI").is_none(), "{program} is not installed, and in CI it has to be");
+    if !found {
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
+}
+
 /// A command for one of the workspace's programs.
 pub fn command(name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program(name));

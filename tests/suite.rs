@@ -7,3 +7,6 @@ mod harness;
 
 /// What a person sees: first lines, errors, exit statuses, stopping, in the three programs.
 mod black_box;
+
+/// What others have written: `nc`, `socat` and Python's `socket` are answered.
+mod interop;
