@@ -16,12 +16,11 @@ import threading
 import time
 from collections import Counter
 
-from common import arguments, complain, count, main, say
+from common import arguments, check, close, complain, count, main, say
 
 READ_SIZE = 65_536  # bytes that one recv takes at most
 MAX_LINE = 65_536  # bytes; without a limit, one client could fill the memory with one line
 WRITE_TIMEOUT = 10.0  # seconds in which a client has to take its replies
-LINGERERS = threading.BoundedSemaphore(64)  # so many clients may linger after an error
 
 
 # ANCHOR: listen
@@ -138,54 +137,18 @@ def reply_to_lines(held, ended, prefix, tally):
     *lines, rest = held.split(b"\n")
     replies = []
     for line in [line + b"\n" for line in lines] + [rest]:
-        is_whole = line.endswith(b"\n") or ended
-        # The line ending does not count; behind a `\r` at the end, its `\n` may be on its way.
-        if len(line.removesuffix(b"\n").removesuffix(b"\r")) > MAX_LINE:
+        has_end = line.endswith(b"\n")
+        # The ending does not count, and behind a `\r` at the end, the `\n` may be on its way.
+        text = line.removesuffix(b"\n").removesuffix(b"\r") if has_end or not ended else line
+        if len(text) > MAX_LINE:
             return b"".join(replies), b"", f"line longer than {MAX_LINE} bytes"
-        _, error = check(line) if is_whole else (0, "")
-        if error:
-            replies.append(f"error: {error}\n".encode())  # The next line may be a good one.
-        elif line and is_whole:
-            replies.append(prefix + line)
-            tally["message"] += 1
-            tally["byte"] += len(line)
+        if has_end or ended and line:
+            _, error = check(line)
+            replies.append(f"error: {error}\n".encode() if error else prefix + line)
+            tally["message"] += 0 if error else 1
+            tally["byte"] += 0 if error else len(line)
     return b"".join(replies), rest, ""
-
-
-def check(data, offset=0, more_may_come=False):
-    """How many bytes of `data` are whole characters, and what is wrong behind them, if anything."""
-    try:
-        data.decode("utf-8")
-        return len(data), ""
-    except UnicodeDecodeError as error:
-        if more_may_come and error.reason == "unexpected end of data":
-            return error.start, ""  # recv has cut a character: its rest is on its way.
-        place = f"byte 0x{data[error.start]:02X} at offset {offset + error.start}"
-        return error.start, f"not UTF-8: {place}"
 # ANCHOR_END: reply
-
-
-def close(stream, gently):
-    """Closes a stream. Gently, when its client has an error reply to read: but in a thread of its
-    own, because nobody else should have to wait for that."""
-    if gently and LINGERERS.acquire(blocking=False):
-        try:
-            return threading.Thread(target=linger, args=(stream,), daemon=True).start()
-        except RuntimeError:  # No thread can be started: then without.
-            LINGERERS.release()
-    stream.close()
-
-
-def linger(stream):
-    """Ends our side, then reads on for a moment. Closing a socket with unread bytes in it sends a
-    reset, and that may destroy the error reply before the client has read it."""
-    deadline, left = time.monotonic() + 1, 16 << 20
-    with stream, contextlib.suppress(OSError):
-        stream.shutdown(socket.SHUT_WR)
-        while left > 0 and time.monotonic() < deadline:
-            stream.settimeout(max(deadline - time.monotonic(), 0.001))
-            left -= len(stream.recv(READ_SIZE)) or left
-    LINGERERS.release()
 
 
 # ANCHOR: connect
