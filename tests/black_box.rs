@@ -159,7 +159,7 @@ fn a_trace_shows_a_cut_character_as_cut() {
         let peer = client.local_addr().unwrap();
         for part in [
             format!("{peer} accept"),
-            format!("{peer} recv 1 bytes: 61  \"a\""),
+            format!("{peer} recv 1 byte: 61  \"a\""),
             "ec95..".into(),
             format!("{peer} close"),
         ] {

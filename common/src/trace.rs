@@ -4,12 +4,14 @@
 //! hexadecimal, a group a character, and as text:
 //!
 //! ```text
-//!   2.104315 127.0.0.1:50412 recv 8 bytes: ec9588 eb8595 ed95..  "안녕" and 2 bytes of a character, 1 to come
+//!   2.104315 127.0.0.1:50412 recv 8 bytes: ec9588 eb8595 ed95..  "안녕" (the last character is cut: 2 of 3 bytes, 1 awaited)
 //! ```
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
 use std::time::Instant;
+
+use crate::report::count;
 
 /// Data of more characters than this is abbreviated in the middle.
 const SHOWN: usize = 24;
@@ -36,7 +38,7 @@ impl Trace {
     /// A call that moved these bytes, such as `recv` or `send`.
     pub fn bytes(&self, peer: impl Display, call: &str, bytes: &[u8]) {
         if let Some(started) = self.started {
-            print(started, format_args!("{peer} {call} {} bytes{}", bytes.len(), describe(bytes)));
+            print(started, format_args!("{peer} {call} {}{}", count(bytes.len() as u64, "byte"), describe(bytes)));
         }
     }
 }
@@ -62,7 +64,7 @@ fn describe(bytes: &[u8]) -> String {
     let mut notes = String::new();
     if !head.is_empty() {
         groups.push(Group { hex: format!("..{}", hex(head)), text: String::new() });
-        let _ = write!(notes, " after the last {} of a character", plural(head.len()));
+        let _ = write!(notes, " (begins with {} of a character cut before)", count(head.len() as u64, "byte"));
     }
     for chunk in rest.utf8_chunks() {
         let mut buffer = [0; 4];
@@ -72,9 +74,10 @@ fn describe(bytes: &[u8]) -> String {
         }));
         let bad = chunk.invalid();
         if !bad.is_empty() && std::str::from_utf8(bad).is_err_and(|error| error.error_len().is_none()) {
-            let awaited = length_of_character(bad[0]).saturating_sub(bad.len());
+            let whole = length_of_character(bad[0]);
+            let awaited = whole.saturating_sub(bad.len());
             groups.push(Group { hex: format!("{}{}", hex(bad), "..".repeat(awaited)), text: String::new() });
-            let _ = write!(notes, " and {} of a character, {awaited} to come", plural(bad.len()));
+            let _ = write!(notes, " (the last character is cut: {} of {whole} bytes, {awaited} awaited)", bad.len());
         } else if !bad.is_empty() {
             groups.push(Group { hex: format!("[{}]", hex(bad)), text: "\u{fffd}".to_owned() });
         }
@@ -110,10 +113,6 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn plural(bytes: usize) -> String {
-    format!("{bytes} byte{}", if bytes == 1 { "" } else { "s" })
-}
-
 fn is_continuation(byte: u8) -> bool {
     (0x80..0xc0).contains(&byte)
 }
@@ -140,8 +139,11 @@ mod tests {
 
     #[test]
     fn a_cut_character_is_shown_as_cut_on_both_sides() {
-        assert_eq!(describe(b"\xec\x95\x88\xeb\x85"), ": ec9588 eb85..  \"안\" and 2 bytes of a character, 1 to come");
-        assert_eq!(describe(b"\x95a"), ": ..95 61  \"a\" after the last 1 byte of a character");
+        assert_eq!(
+            describe(b"\xec\x95\x88\xeb\x85"),
+            ": ec9588 eb85..  \"안\" (the last character is cut: 2 of 3 bytes, 1 awaited)"
+        );
+        assert_eq!(describe(b"\x95a"), ": ..95 61  \"a\" (begins with 1 byte of a character cut before)");
     }
 
     #[test]
