@@ -109,6 +109,9 @@ struct SwarmArgs {
     /// Where to put the picture
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Show every socket call and its bytes on stderr
+    #[arg(long)]
+    trace: bool,
 }
 
 fn how_many(typed: &str) -> Result<usize, String> {
@@ -170,6 +173,7 @@ fn swarm(args: &SwarmArgs) -> Result<ExitCode, Box<dyn Error>> {
         messages: *messages,
         hold: Duration::from_millis(*hold),
         timeout: args.timeout.0,
+        trace: Trace::new(args.trace),
     };
     let all = clients * messages;
     let mut stderr = io::stderr();

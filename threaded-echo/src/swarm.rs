@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::addr::Address;
 use common::report::why;
+use common::trace::Trace;
 use crossbeam_channel::{after, unbounded};
 
 /// What the clients do.
@@ -25,6 +26,8 @@ pub struct Options {
     pub hold: Duration,
     /// How long each of them waits for its turn, and for a reply.
     pub timeout: Option<Duration>,
+    /// Whether socket calls are shown.
+    pub trace: Trace,
 }
 
 /// When the things happened that happened to one client, counted from the start of the swarm.
@@ -70,14 +73,17 @@ pub fn run(address: &Address, options: &Options, mut progress: impl FnMut(usize)
 /// One client, from its connection to its last reply.
 fn be_client(number: usize, address: &Address, options: &Options, mut replied: impl FnMut()) -> Result<(), String> {
     let mut stream = address.connect(options.timeout).map_err(|error| error.to_string())?;
+    options.trace.call(format_args!("client {number}"), "connect");
     set_up(&stream, options.timeout).map_err(|error| format!("cannot set its timeouts: {}", why(&error)))?;
     for turn in 1..=options.messages {
         if turn > 1 {
             let _ = after(options.hold).recv(); // a person thinks before the next message
         }
         let message = format!("message {turn} of client {number}\n");
+        options.trace.bytes(format_args!("client {number}"), "send", message.as_bytes());
         stream.write_all(message.as_bytes()).map_err(|error| format!("cannot send: {}", why(&error)))?;
-        check_reply(&mut stream, &message)?;
+        let reply = read_reply(&mut stream, &message)?;
+        options.trace.bytes(format_args!("client {number}"), "recv", &reply);
         replied();
     }
     Ok(())
@@ -90,7 +96,7 @@ fn set_up(stream: &TcpStream, timeout: Option<Duration>) -> io::Result<()> {
 }
 
 /// The reply is whatever the server puts before a message, and the message. It may come in pieces.
-fn check_reply(stream: &mut TcpStream, message: &str) -> Result<(), String> {
+fn read_reply(stream: &mut TcpStream, message: &str) -> Result<Vec<u8>, String> {
     let mut reply = Vec::new();
     let mut buffer = [0; 1024];
     loop {
@@ -101,7 +107,7 @@ fn check_reply(stream: &mut TcpStream, message: &str) -> Result<(), String> {
             Err(error) => return Err(format!("no reply to {message:?}: {}", why(&error))),
         }
         if reply.ends_with(message.as_bytes()) {
-            return Ok(());
+            return Ok(reply);
         }
         if reply.ends_with(b"\n") {
             return Err(format!("the reply to {message:?} is {:?}", text(&reply)));
