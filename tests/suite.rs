@@ -10,3 +10,6 @@ mod black_box;
 
 /// What others have written: `nc`, `socat` and Python's `socket` are answered.
 mod interop;
+
+/// The rules of the house, as tests.
+mod rules;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use common::addr::Address;
 use common::framing::Framing;
-use common::report::{Report, complain, why};
+use common::report::{Report, complain, count, why};
 use common::shutdown::{Ended, Stop, Timeout, run};
 use common::trace::Trace;
 use crossbeam_channel::unbounded;
@@ -183,7 +183,8 @@ fn swarm(args: &SwarmArgs) -> Result<ExitCode, Box<dyn Error>> {
             let _ = write!(stderr, "\r{bar:░<40} {replies}/{all} replies{}", if replies == all { "\n" } else { "" });
         }
     })?;
-    let title = format!("{clients} clients at {address}, {messages} messages each, {hold} ms apart");
+    let (each, every) = (count(*messages as u64, "message"), count(*clients as u64, "client"));
+    let title = format!("{every} at {address}, {each} each, {hold} ms apart");
     let chart = Chart { courses: &courses, width: 60 };
     let failures: Vec<_> =
         courses.iter().zip(1..).filter_map(|(course, number)| Some((number, course.failed.as_ref()?))).collect();
