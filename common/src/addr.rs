@@ -112,12 +112,14 @@ fn split(typed: &str) -> Result<(&str, Option<&str>), ParseAddressError> {
     }
 }
 
-/// `fe80::1%eth0` is an address too: behind the `%` stands the network card (RFC 4007, section 11).
+/// `fe80::1%eth0` is an address too: behind the `%` stands the network card (RFC 4007, section 11), in the characters
+/// that RFC 6874 allows.
 fn check_ipv6(host: &str) -> Result<(), ParseAddressError> {
-    let ip = host.split_once('%').map_or(host, |(ip, _card)| ip);
+    let (ip, card) = host.split_once('%').unwrap_or((host, "none"));
+    let is_card = !card.is_empty() && card.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c));
     match ip.parse::<Ipv6Addr>() {
-        Ok(_) => Ok(()),
-        Err(_) => Err(ParseAddressError::NotIpv6(host.to_owned())),
+        Ok(_) if is_card => Ok(()),
+        _ => Err(ParseAddressError::NotIpv6(host.to_owned())),
     }
 }
 

@@ -45,6 +45,8 @@ fn what_is_no_address_is_explained_with_one_that_works() {
         ("1.2.3", "1.2.3 is not an IPv4 address"),
         ("1::2::3", "1::2::3 is not an IPv6 address"),
         ("a:b:c", "a:b:c is not an IPv6 address"),
+        ("::1%", "::1% is not an IPv6 address"),
+        ("::1%]", "::1%] is not an IPv6 address"),
         ("[::1", "the bracket is not closed"),
         ("[::1]80", "\"80\" behind the bracket"),
         ("[127.0.0.1]:80", "127.0.0.1 is not an IPv6 address"),
