@@ -1,7 +1,8 @@
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
@@ -97,8 +98,9 @@ pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
     lines: Receiver<String>,
-    #[cfg_attr(windows, expect(dead_code, reason = "only what was interrupted ends by itself"))]
-    stderr: Option<JoinHandle<Vec<u8>>>,
+    errors: Receiver<String>,
+    /// The lines of `errors` that have been waited for.
+    complaints: RefCell<String>,
 }
 
 /// What a server left behind when it ended.
@@ -128,15 +130,15 @@ impl Server {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let lines = lines_of(child.stdout.take().unwrap());
-        let stderr = collect(child.stderr.take().unwrap());
+        let errors = lines_of(child.stderr.take().unwrap());
         let Ok(first) = lines.recv_timeout(DEADLINE) else {
             let _ = child.kill();
             let _ = child.wait();
-            panic!("{command:?} does not listen: {}", String::from_utf8_lossy(&stderr.join().unwrap()));
+            panic!("{command:?} does not listen: {:?}", errors.iter().collect::<Vec<_>>());
         };
         let address = first.strip_prefix("listening on ").and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("{command:?} begins with {first:?}"));
-        Server { child, address, lines, stderr: Some(stderr) }
+        Server { child, address, lines, errors, complaints: RefCell::default() }
     }
 
     /// The next line on stdout.
@@ -151,6 +153,16 @@ impl Server {
             if line.contains(part) {
                 return line;
             }
+        }
+    }
+
+    /// Waits for a line on stderr that has this in it.
+    #[cfg(unix)]
+    pub fn wait_for_complaint(&self, part: &str) {
+        let mut complaints = self.complaints.borrow_mut();
+        while !complaints.contains(part) {
+            complaints.push_str(&self.errors.recv_timeout(DEADLINE).expect("a line is expected on stderr"));
+            complaints.push('\n');
         }
     }
 
@@ -172,8 +184,9 @@ impl Server {
         let started = Instant::now();
         let status = wait(&mut self.child);
         let took = started.elapsed();
-        let stderr = self.stderr.take().unwrap().join().unwrap();
-        End { status, lines: self.lines.iter().collect(), stderr: String::from_utf8(stderr).unwrap(), took }
+        let mut stderr = self.complaints.take();
+        stderr.extend(self.errors.iter().map(|line| line + "\n"));
+        End { status, lines: self.lines.iter().collect(), stderr, took }
     }
 }
 
@@ -184,10 +197,10 @@ impl Drop for Server {
     }
 }
 
-fn lines_of(stdout: ChildStdout) -> Receiver<String> {
+fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
             if sender.send(line).is_err() {
                 break;
             }

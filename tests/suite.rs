@@ -11,5 +11,8 @@ mod black_box;
 /// What others have written: `nc`, `socat` and Python's `socket` are answered.
 mod interop;
 
+/// What goes wrong around a server: a bad path, descriptors or threads that run out.
+mod faults;
+
 /// The rules of the house, as tests.
 mod rules;

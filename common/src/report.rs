@@ -3,11 +3,13 @@
 //! Not `println!`: it panics when stdout is closed, and `tcp-echo | head -1` is no reason for a server to die. So what
 //! cannot be printed is dropped.
 
+use std::collections::HashMap;
 use std::fmt::{self, Arguments, Display, Formatter};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The voice of one server, and its counters. Shared by all its threads.
 pub struct Report {
@@ -16,12 +18,17 @@ pub struct Report {
     clients: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
+    /// When each recurring error was said last.
+    said: Mutex<HashMap<String, Instant>>,
 }
+
+/// A recurring error is said once in this time.
+const RECURRING: Duration = Duration::from_secs(60);
 
 impl Report {
     /// A report in the name of `program`. A quiet one says only where the server listens, and what goes wrong.
     pub fn new(program: &'static str, quiet: bool) -> Self {
-        Report { program, quiet, clients: 0.into(), messages: 0.into(), bytes: 0.into() }
+        Report { program, quiet, clients: 0.into(), messages: 0.into(), bytes: 0.into(), said: Mutex::default() }
     }
 
     /// The first lines: where the server listens, what to type in a second terminal, and how to stop.
@@ -56,6 +63,17 @@ impl Report {
     /// One line on stderr, in the form `PROGRAM: what it was doing, on what: why`.
     pub fn error(&self, sentence: impl Display) {
         complain(self.program, sentence);
+    }
+
+    /// Like [`error`](Self::error), for what may come back a thousand times a second, as when descriptors run out: the same
+    /// sentence is said once in a minute.
+    pub fn recurring_error(&self, sentence: impl Display) {
+        let sentence = sentence.to_string();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.get(&sentence).is_none_or(|last| last.elapsed() > RECURRING) {
+            self.error(&sentence);
+            said.insert(sentence, Instant::now());
+        }
     }
 
     /// A line for a client that has come, and the counters of what it will send.

@@ -44,7 +44,6 @@ pub fn accept(
     stop: &Stop,
     report: &Report,
 ) -> Option<(TcpStream, SocketAddr)> {
-    let mut complained = false;
     while !stop.is_requested() {
         match listener.accept() {
             _ if stop.is_requested() => break, // this may be the connection that wakes us
@@ -54,10 +53,7 @@ pub fn accept(
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {} // it has gone before its turn came
             Err(error) => {
-                if !complained {
-                    report.error(format_args!("cannot accept a client: {}; trying again", why(&error)));
-                }
-                complained = true;
+                report.recurring_error(format_args!("cannot accept a client: {}; trying again", why(&error)));
                 stop.wait(ACCEPT_PAUSE);
             }
         }

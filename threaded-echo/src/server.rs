@@ -44,7 +44,6 @@ pub fn serve(
             Some(workers) => Some(start_pool(scope, workers, threads.max_clients, &host)?),
             None => None,
         };
-        let mut complained = false;
         while let Some((stream, peer)) = accept(listener, options, stop, report) {
             let stream = stop.watch(stream);
             if Arc::strong_count(&seats) > threads.max_clients {
@@ -57,14 +56,10 @@ pub fn serve(
                 continue;
             }
             let its_host = host.clone();
-            let spawned = spawn(scope, move || its_host.serve_one(guest));
-            if let Err(error) = &spawned {
-                if !complained {
-                    report.error(format_args!("cannot start a thread for client {peer}: {}", why(error)));
-                }
+            if let Err(error) = spawn(scope, move || its_host.serve_one(guest)) {
+                report.recurring_error(format_args!("cannot start a thread: {}", why(&error)));
                 host.refuse(stream, peer);
             }
-            complained = spawned.is_err();
         }
         Ok(()) // the queue's sender is dropped here: the workers serve whom it still holds, and end
     })

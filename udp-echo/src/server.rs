@@ -71,7 +71,6 @@ pub fn serve(socket: &UdpSocket, options: &Options, stop: &Stop, report: &Report
 
 /// The next datagram: how long it is, and whose. `None` once a stop is requested and none is left that had arrived.
 fn receive(socket: &UdpSocket, buffer: &mut [u8], stop: &Stop, report: &Report) -> Option<(usize, SocketAddr)> {
-    let mut complained = false;
     while !stop.is_overdue() {
         match socket.recv_from(buffer) {
             Ok(received) => return Some(received),
@@ -80,10 +79,7 @@ fn receive(socket: &UdpSocket, buffer: &mut [u8], stop: &Stop, report: &Report) 
             // So Windows says that an earlier reply has met a closed port (10054; rust-lang/rust#128072).
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
             Err(error) => {
-                if !complained {
-                    report.error(format_args!("cannot receive a datagram: {}; trying again", why(&error)));
-                }
-                complained = true;
+                report.recurring_error(format_args!("cannot receive a datagram: {}; trying again", why(&error)));
                 stop.wait(TICK);
             }
         }
