@@ -29,8 +29,8 @@ mod runner;
 mod show;
 
 pub use check::{CHECKS, Check, Claim, Effort, Framing, Pattern, TRAPS, Target};
-pub use client::{Client, Trial};
-pub use failure::{Failure, Symptom};
+pub use client::Trial;
+pub use failure::{Diagnosis, Failure, Symptom};
 pub use print::{json_check, json_summary, list, text_check, text_summary};
 pub use reply::{Matched, Reply};
 pub use runner::{Outcome, Summary, Unreachable, run};
