@@ -229,10 +229,12 @@ impl Address {
     /// # Errors
     ///
     /// The name is unknown, the port is taken or not allowed, or the address is none of this machine's (bind(2)).
+    // ANCHOR: listen
     pub fn listen(&self) -> Result<TcpListener, SocketError> {
         let address = self.first()?;
         TcpListener::bind(address).map_err(|error| Address::from(address).failed("listen on", error))
     }
+    // ANCHOR_END: listen
 
     /// A UDP socket on the first address of this name.
     ///
@@ -249,6 +251,7 @@ impl Address {
     /// # Errors
     ///
     /// The name is unknown, or none of its addresses accepted: what is returned is what the last of them said (connect(2)).
+    // ANCHOR: connect
     pub fn connect(&self, timeout: Option<Duration>) -> Result<TcpStream, SocketError> {
         let mut last = no_address();
         for address in self.resolve()? {
@@ -263,6 +266,7 @@ impl Address {
         }
         Err(self.failed("connect to", last))
     }
+    // ANCHOR_END: connect
 
     fn first(&self) -> Result<SocketAddr, SocketError> {
         self.resolve()?.first().copied().ok_or_else(|| self.failed("find the address of", no_address()))

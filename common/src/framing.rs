@@ -111,12 +111,14 @@ impl std::error::Error for FramingError {}
 /// # Errors
 ///
 /// [`FramingError::NotUtf8`], naming the first byte that is not.
+// ANCHOR: utf8
 pub fn check_utf8(bytes: &[u8]) -> Result<(), FramingError> {
     match std::str::from_utf8(bytes) {
         Ok(_) => Ok(()),
         Err(error) => Err(not_utf8(bytes, error.valid_up_to(), 0)),
     }
 }
+// ANCHOR_END: utf8
 
 fn not_utf8(bytes: &[u8], at: usize, before: u64) -> FramingError {
     FramingError::NotUtf8 { byte: bytes[at], offset: before + at as u64 }
@@ -215,6 +217,7 @@ impl<R: Read> Messages<R> {
     }
 
     /// How long the text is that can be given out: all that has arrived, less a character cut at its end.
+    // ANCHOR: chunk
     fn find_chunk(&mut self) -> Result<usize, FramingError> {
         if !self.partial.is_empty() {
             self.keep(self.source.buffer().len());
@@ -233,8 +236,10 @@ impl<R: Read> Messages<R> {
             whole => Ok(whole),
         }
     }
+    // ANCHOR_END: chunk
 
     /// How long the next line is, its ending included.
+    // ANCHOR: line
     fn find_line(&mut self) -> Result<usize, FramingError> {
         let arrived = self.source.buffer();
         let end = line_end(arrived);
@@ -251,6 +256,7 @@ impl<R: Read> Messages<R> {
             Ok(0)
         }
     }
+    // ANCHOR_END: line
 
     fn is_too_long(&self, line: &[u8]) -> bool {
         let text = match line {

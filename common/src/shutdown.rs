@@ -78,6 +78,7 @@ impl Stop {
     }
 
     /// Requests the stop and wakes everyone who sleeps in a call. It returns when all are woken, not when they are gone.
+    // ANCHOR: stop
     pub fn request(&self) {
         self.requested.get_or_init(Instant::now);
         let sleepers = self.sleepers();
@@ -92,6 +93,7 @@ impl Stop {
             let _ = TcpStream::connect_timeout(&reachable(listener), Duration::from_millis(200));
         }
     }
+    // ANCHOR_END: stop
 
     /// Whether a stop has been requested.
     pub fn is_requested(&self) -> bool {
@@ -277,6 +279,7 @@ const MAX_LINGERING: usize = 64;
 /// How long, and for how many bytes, the moment lasts.
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 16 << 20);
 
+// ANCHOR: linger
 fn linger(mut stream: &TcpStream) {
     let (time, mut bytes) = LINGER;
     let deadline = Instant::now() + time;
@@ -290,6 +293,7 @@ fn linger(mut stream: &TcpStream) {
         }
     }
 }
+// ANCHOR_END: linger
 
 /// How a server came to its end.
 #[derive(Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ WRITE_TIMEOUT = 10.0  # seconds in which a client has to take its replies
 
 
 # ANCHOR: listen
-def listen(address):
+def listen(address: tuple) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if os.name != "nt":
         # The connections of a server that was just stopped keep its port for a minute, unless this
@@ -89,7 +89,7 @@ def attend(stream, peer, server):
 
 
 # ANCHOR: converse
-def converse(stream, server, tally):
+def converse(stream: socket.socket, server, tally: Counter) -> str:
     """Answers each message until the client has ended its side, or a stop is requested.
 
     It returns the error that was the end of it, if any; the client has been told.
@@ -118,7 +118,7 @@ def converse(stream, server, tally):
 
 
 # ANCHOR: reply
-def reply(held, ended, server, tally):
+def reply(held: bytes, ended: bool, server, tally: Counter) -> "tuple[bytes, bytes, str]":
     """The replies to all that is whole in `held`, the rest of it, and what is wrong with that."""
     if server.framing == "line":
         return reply_to_lines(held, ended, server.prefix, tally)
@@ -144,15 +144,18 @@ def reply_to_lines(held, ended, prefix, tally):
             return b"".join(replies), b"", f"line longer than {MAX_LINE} bytes"
         if has_end or ended and line:
             _, error = check(line)
-            replies.append(f"error: {error}\n".encode() if error else prefix + line)
-            tally["message"] += 0 if error else 1
-            tally["byte"] += 0 if error else len(line)
+            if error:
+                replies.append(f"error: {error}\n".encode())  # The next line may be a good one.
+                continue
+            replies.append(prefix + line)
+            tally["message"] += 1
+            tally["byte"] += len(line)
     return b"".join(replies), rest, ""
 # ANCHOR_END: reply
 
 
 # ANCHOR: connect
-def connect(address, timeout):
+def connect(address: tuple, timeout: float) -> socket.socket:
     stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream.settimeout(timeout or None)
@@ -163,18 +166,20 @@ def connect(address, timeout):
 
 
 # ANCHOR: talk
-def talk(stream, source, timeout):
-    """Carries `source` to the server and the replies to stdout, both at once: a client that sends
-    everything before it reads anything stops for ever once the replies have filled the buffers.
+def talk(stream: socket.socket, message: "bytes | None", timeout: float) -> "tuple[bytes, str]":
+    """Carries the message, or else stdin, to the server and the replies to stdout, both at once: a
+    client that sends all before it reads stops for ever when the replies have filled the buffers.
 
     It returns the last bytes that have arrived, and what went wrong, if anything.
     """
-    sent = {"at": 0.0, "all": False}
+    # `raw`, because a thread blocked in a read of the buffered stdin could not be left behind.
+    source = sys.stdin.buffer.raw if message is None else io.BytesIO(message)
+    sent = {"bytes": 0, "at": 0.0, "all": False}
     threading.Thread(target=send, args=(stream, source, sent), daemon=True).start()
     received, arrived_at = b"", time.monotonic()
     while True:
-        waited = time.monotonic() - max(arrived_at, sent["at"])
         is_owed = sent["all"] or sent["at"] > arrived_at
+        waited = time.monotonic() - max(arrived_at, sent["at"])
         if timeout and is_owed and waited >= timeout:
             return received, f"no answer: nothing has arrived for {timeout:g} s"
         patience = timeout - waited if is_owed else timeout
@@ -186,16 +191,18 @@ def talk(stream, source, timeout):
         received, arrived_at = arrived, time.monotonic()
         sys.stdout.buffer.write(arrived)  # Bytes, because recv may have cut a character here too.
         sys.stdout.buffer.flush()
-    if not sent["all"]:
+    if message is None and not sent["all"]:
         return received, "the server closed the connection before everything was sent"
-    return received, "" if received or not sent["at"] else "the server closed without an answer"
+    return received, "the server closed without an answer" if sent["bytes"] and not received else ""
 
 
 def send(stream, source, sent):
     with contextlib.suppress(OSError):  # The thread that receives will find out for itself.
         while data := source.read(READ_SIZE):
             sent["at"] = time.monotonic()
+            sent["bytes"] += len(data)
             stream.sendall(data)
+        sent["at"] = time.monotonic()
         sent["all"] = True
         # Half of a close: it tells the server that the last message is complete. When the server
         # has then ended its side, everything is answered.
@@ -205,11 +212,9 @@ def send(stream, source, sent):
 
 def client(args):
     """Sends one message, or stdin, and prints what comes back: the exit status."""
-    # `raw`, because a thread blocked in a read of the buffered stdin could not be left behind.
-    source = io.BytesIO(args.message) if args.message else sys.stdin.buffer.raw
     with connect(args.address, args.timeout) as stream:
-        received, trouble = talk(stream, source, args.timeout)
-    if args.message and received and not received.endswith(b"\n"):
+        received, trouble = talk(stream, args.message, args.timeout)
+    if args.message is not None and received and not received.endswith(b"\n"):
         say("")
     if trouble:
         complain(trouble)

@@ -64,6 +64,7 @@ pub fn run(address: &Address, message: Option<String>, options: Options) -> Resu
 /// # Errors
 ///
 /// See [`Error`]. What had arrived by then is in `output`.
+// ANCHOR: talk
 pub fn talk(
     stream: TcpStream,
     input: impl Read + Send + 'static,
@@ -160,6 +161,7 @@ fn receive(
         state.owed_since = state.ended.as_ref().map(|_| Instant::now());
     }
 }
+// ANCHOR_END: talk
 
 /// The server has ended its side. Was it its turn?
 fn ended(sending: &mut Sending, answered: bool, server: SocketAddr) -> Result<(), Error> {

@@ -60,6 +60,7 @@ enum Trouble {
 }
 
 /// Answers each message of a client, until the client has ended its side or a stop is requested.
+// ANCHOR: converse
 fn converse(stream: &TcpStream, client: &mut Client<'_>, options: &Options, stop: &Stop) -> Result<(), Trouble> {
     set_up(stream, options.idle_timeout).map_err(|error| lost("set its timeouts", &error))?;
     let peer = client.peer;
@@ -97,6 +98,7 @@ fn converse(stream: &TcpStream, client: &mut Client<'_>, options: &Options, stop
         }
     }
 }
+// ANCHOR_END: converse
 
 fn set_up(stream: &TcpStream, idle_timeout: Timeout) -> io::Result<()> {
     stream.set_nodelay(true)?; // a reply is complete: it need not wait for more to be sent with it (RFC 896)
@@ -119,6 +121,7 @@ struct Batch {
 const BATCH: usize = 65_536;
 
 /// Puts the replies to the next messages into `replies`, instead of what is there; `None` when all are answered.
+// ANCHOR: reply
 fn answer(messages: &mut Messages<&TcpStream>, options: &Options, replies: &mut Vec<u8>) -> Option<Batch> {
     let prefix = if options.framing == Framing::Raw { "" } else { &options.prefix };
     let mut batch = Batch { messages: 0, bytes: 0, fatal: None };
@@ -140,3 +143,4 @@ fn answer(messages: &mut Messages<&TcpStream>, options: &Options, replies: &mut 
     }
     (!replies.is_empty()).then_some(batch)
 }
+// ANCHOR_END: reply

@@ -18,6 +18,7 @@ use crate::conversation::{Farewell, Options, attend};
 /// # Errors
 ///
 /// The listener is none, or no thread can be started for the clients that linger.
+// ANCHOR: serve
 pub fn serve(listener: &TcpListener, options: &Options, stop: &Stop, report: &Report) -> io::Result<()> {
     stop.wakes(listener)?;
     thread::scope(|scope| {
@@ -60,6 +61,7 @@ pub fn accept(
     }
     None
 }
+// ANCHOR_END: serve
 
 #[cfg(test)]
 mod tests;

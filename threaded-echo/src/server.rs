@@ -29,6 +29,7 @@ pub struct Threads {
 /// # Errors
 ///
 /// The listener is none, or the threads that are needed from the start cannot be started.
+// ANCHOR: serve
 pub fn serve(
     listener: &TcpListener,
     options: &Options,
@@ -79,6 +80,7 @@ fn start_pool<'scope, 'env>(
     }
     Ok(queue)
 }
+// ANCHOR_END: serve
 
 /// A client that has been let in.
 struct Guest<'env> {

@@ -107,6 +107,7 @@ impl Client {
         result
     }
 
+    // ANCHOR: ask
     fn ask_at(&mut self, server: SocketAddr, message: &[u8]) -> Result<Vec<u8>, Error> {
         let any_port: SocketAddr = match server.ip() {
             IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
@@ -126,6 +127,7 @@ impl Client {
         }
         Err(Error::NoAnswer(server, self.options))
     }
+    // ANCHOR_END: ask
 }
 
 /// The next datagram, or `None` if none comes in time.

@@ -39,6 +39,7 @@ const MAX_KNOWN: usize = 65_536;
 /// # Errors
 ///
 /// The socket takes no read timeout (setsockopt(2)).
+// ANCHOR: serve
 pub fn serve(socket: &UdpSocket, options: &Options, stop: &Stop, report: &Report) -> io::Result<()> {
     socket.set_read_timeout(Some(TICK))?;
     let mut buffer = vec![0; BUFFER];
@@ -68,8 +69,10 @@ pub fn serve(socket: &UdpSocket, options: &Options, stop: &Stop, report: &Report
     }
     Ok(())
 }
+// ANCHOR_END: serve
 
 /// The next datagram: how long it is, and whose. `None` once a stop is requested and none is left that had arrived.
+// ANCHOR: receive
 fn receive(socket: &UdpSocket, buffer: &mut [u8], stop: &Stop, report: &Report) -> Option<(usize, SocketAddr)> {
     while !stop.is_overdue() {
         match socket.recv_from(buffer) {
@@ -86,6 +89,7 @@ fn receive(socket: &UdpSocket, buffer: &mut [u8], stop: &Stop, report: &Report) 
     }
     None
 }
+// ANCHOR_END: receive
 
 /// What a datagram gets.
 enum Answer {
@@ -98,6 +102,7 @@ enum Answer {
 }
 
 /// Puts the answer to `datagram` into `reply`, instead of what is there.
+// ANCHOR: answer
 fn answer(datagram: &[u8], options: &Options, reply: &mut Vec<u8>) -> Answer {
     let prefix = if options.raw { "" } else { &options.prefix };
     reply.clear();
@@ -127,6 +132,7 @@ fn send(socket: &UdpSocket, reply: &mut Vec<u8>, peer: SocketAddr, trace: Trace)
     trace.bytes(peer, "sendto", reply);
     sent.map(drop)
 }
+// ANCHOR_END: answer
 
 /// What the system says of a datagram that is too long: over [`MAX_DATAGRAM`] bytes anywhere. macOS says so from 9,217 bytes on unless it is told
 /// otherwise (sysctl net.inet.udp.maxdgram).
