@@ -28,5 +28,5 @@ client.shutdown(socket.SHUT_WR)  # The client has said all it wants to say.
 replies = client.makefile("rb").read().splitlines()
 server.join(5)
 print("messages the client sent:      ", 1)
-print("times that recv returned b'':  ", seen.count(b""), "without waiting once, then we stopped it")
+print("times that recv returned b'':  ", seen.count(b""), "(then we stopped it)")
 print("replies to what was never said:", replies.count(b"reply: "))
