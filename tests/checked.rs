@@ -14,8 +14,9 @@ fn passes(program: &str, pattern: Pattern, arguments: &[&str]) {
         framing => framing.unwrap_or("chunk").parse().unwrap(),
     };
     let prefix = value_of("--prefix").unwrap_or("서버로부터 응답: ").to_owned();
-    // Nothing here may fail because the machine is busy with other tests.
-    let effort = Effort { timeout: DEADLINE, ..Effort::default() };
+    // Nothing here may fail because the machine is busy with other tests. As much as a user's run does is enough once.
+    let bytes = if arguments.is_empty() { Effort::default().bytes } else { 16 << 20 };
+    let effort = Effort { timeout: DEADLINE, bytes, ..Effort::default() };
     let target = Target { address: server.address, claim: Claim { pattern, framing, prefix }, effort };
     let mut failures = Vec::new();
     let summary = tests::run(&target, CHECKS.iter().copied(), |check, outcome, _| {

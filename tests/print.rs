@@ -18,7 +18,7 @@ pub fn text_check(check: &Check, outcome: &Outcome) -> String {
     let Check { name, good, .. } = check;
     match outcome {
         Outcome::Passed => format!("{GOOD}✓{GOOD:#} {name:<21} {FAINT}{good}{FAINT:#}\n"),
-        Outcome::NotTried => format!("{FAINT}– {name:<21} not tried{FAINT:#}\n"),
+        Outcome::NotTried => format!("{BAD}✗ {name:<21}{BAD:#} {FAINT}not tried: the server was gone{FAINT:#}\n"),
         Outcome::Failed(failure) => {
             let (why, read) = (capitalized(&failure.to_string()), where_to_read(check, failure));
             format!("{BAD}✗ {name}{BAD:#}\n    {why}.\n    A good server {good}.\n    {FAINT}{read}{FAINT:#}\n")
@@ -41,12 +41,12 @@ fn where_to_read(check: &Check, failure: &Failure) -> String {
 pub fn text_summary(summary: &Summary) -> String {
     let Summary { passed, failed, not_tried, gone } = summary;
     let gone = gone.map_or(String::new(), |check| {
-        format!("After {check} the server answered nobody any more, so the checks behind it were not tried.\n")
+        format!("After {check} the server answered nobody any more, so the checks behind it could only fail. Start it again to try one of them with --only.\n")
     });
     let all = passed + failed + not_tried;
     let checks = if all == 1 { "check" } else { "checks" };
-    let not_tried = if *not_tried == 0 { String::new() } else { format!(", {not_tried} not tried") };
-    format!("{gone}{all} {checks}: {passed} passed, {failed} failed{not_tried}\n")
+    let not_tried = if *not_tried == 0 { String::new() } else { format!(", {not_tried} of them not tried") };
+    format!("{gone}{all} {checks}: {passed} passed, {} failed{not_tried}\n", all - passed)
 }
 
 fn capitalized(sentence: &str) -> String {

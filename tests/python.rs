@@ -116,3 +116,42 @@ fn the_broken_programs_break_as_the_book_says() {
         }
     });
 }
+
+/// A server with one trap is told so by the name of that trap, and a server as the tutorial has it falls into most.
+#[test]
+fn the_checker_names_the_trap_of_each_broken_server() {
+    if !have("python3") {
+        return;
+    }
+    let trap = |pattern: &str, trap: &str| {
+        let mut broken = python("broken/server.py");
+        broken.args([trap, "0"]);
+        let server = Server::spawn(broken);
+        let found = finish(command("tests", &[pattern, &server.address.to_string(), "--only", trap]), b"");
+        let found = (found.status.code(), String::from_utf8(found.stdout).unwrap());
+        assert_eq!(found.0, Some(1), "{trap}: {}", found.1);
+        assert!(found.1.contains(&format!("The trap is called {trap}: ")), "{trap}: {}", found.1);
+    };
+    let tcp = ["literal-braces", "bytes-not-text", "one-shot", "partial-read", "split-character", "end-of-stream"];
+    tcp.iter().chain(&["reset-by-peer", "two-small-writes"]).for_each(|name| trap("tcp", name));
+    ["one-at-a-time", "silent-client", "never-reads"].iter().for_each(|name| trap("threaded", name));
+    let udp = ["bad-bytes", "truncated-datagram", "empty-datagram", "echo-loop"];
+    udp.iter().for_each(|name| trap("udp", name));
+}
+
+#[test]
+fn a_server_as_the_tutorial_has_it_fails_at_least_twelve_checks() {
+    if !have("python3") {
+        return;
+    }
+    for (pattern, program) in
+        [("tcp", "tutorial_tcp.py"), ("udp", "tutorial_udp.py"), ("threaded", "tutorial_threaded.py")]
+    {
+        let mut tutorial = python(&format!("broken/{program}"));
+        tutorial.arg("0");
+        let server = Server::spawn(tutorial);
+        let found = finish(command("tests", &[pattern, &server.address.to_string()]), b"");
+        let found = String::from_utf8(found.stdout).unwrap();
+        assert!(found.matches('✗').count() >= 12, "{program}: {found}");
+    }
+}

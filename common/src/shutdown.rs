@@ -142,6 +142,7 @@ impl Stop {
     ///
     /// Those of the stream; [`io::ErrorKind::TimedOut`] when nothing could be written for [`WRITE_STALL`], or, once a
     /// stop is overdue, for one tick.
+    // ANCHOR: write
     pub fn write_all(&self, mut stream: impl Write, mut bytes: &[u8]) -> io::Result<()> {
         let mut last_progress = Instant::now();
         while !bytes.is_empty() {
@@ -162,6 +163,7 @@ impl Stop {
         }
         Ok(())
     }
+    // ANCHOR_END: write
 
     fn sleepers(&self) -> MutexGuard<'_, Sleepers> {
         self.sleepers.lock().unwrap_or_else(PoisonError::into_inner) // a panic elsewhere leaves the map whole
@@ -310,6 +312,7 @@ pub enum Ended {
 /// # Errors
 ///
 /// Those of `serve`; or no thread could be started for it.
+// ANCHOR: run
 pub fn run(
     stop: &Stop,
     interrupts: &Receiver<()>,
@@ -327,6 +330,7 @@ pub fn run(
         default(LIMIT) => Ok(Ended::Stopped),
     }
 }
+// ANCHOR_END: run
 
 /// The channel was closed and nothing sent: the thread is gone, and has said why on stderr itself.
 fn panicked() -> io::Error {

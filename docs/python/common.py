@@ -74,11 +74,9 @@ def shut_down(streams, how):
 def wake_accept(listener):
     """Ends accept with a connection to ourselves, which works on every system. The accept loop
     then finds that a stop was requested. (The UDP server looks for that from time to time.)"""
-    host, port = listener.getsockname()
     if listener.type == socket.SOCK_STREAM:
         with contextlib.suppress(OSError):
-            host = "127.0.0.1" if host == "0.0.0.0" else host
-            socket.create_connection((host, port), 0.2).close()
+            socket.create_connection(reachable(listener.getsockname()), 0.2).close()
 # ANCHOR_END: stop
 
 
@@ -122,6 +120,12 @@ def linger(stream):
 # ANCHOR_END: linger
 
 
+def reachable(bound: tuple) -> tuple:
+    """Where a client on this machine finds a server: 0.0.0.0 is for listening only."""
+    host, port = bound
+    return ("127.0.0.1" if host == "0.0.0.0" else host), port
+
+
 def introduce(bound, server):
     host, port = bound
     say(f"listening on {host}:{port}")
@@ -129,6 +133,7 @@ def introduce(bound, server):
         complain(f"warning: listening on {host}:{port}: anyone on that network can connect")
     if server.quiet:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
+    host, port = reachable(bound)
     python = os.path.basename(sys.executable)
     say(f"{python} {sys.argv[0]} client --address {host}:{port} 안녕하세요")
     say("paste the line above into a second terminal; Ctrl-C stops this server")

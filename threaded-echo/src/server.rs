@@ -56,17 +56,21 @@ pub fn serve(
                 let _ = queue.send(guest); // does not block: the queue has a place for each seat
                 continue;
             }
+            // ANCHOR: threads
             let its_host = host.clone();
             if let Err(error) = spawn(scope, move || its_host.serve_one(guest)) {
                 report.recurring_error(format_args!("cannot start a thread: {}", why(&error)));
                 host.refuse(stream, peer);
             }
+            // ANCHOR_END: threads
         }
         Ok(()) // the queue's sender is dropped here: the workers serve whom it still holds, and end
     })
 }
+// ANCHOR_END: serve
 
 /// Starts the workers, and returns the queue that feeds them.
+// ANCHOR: pool
 fn start_pool<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     workers: usize,
@@ -80,7 +84,7 @@ fn start_pool<'scope, 'env>(
     }
     Ok(queue)
 }
-// ANCHOR_END: serve
+// ANCHOR_END: pool
 
 /// A client that has been let in.
 struct Guest<'env> {
@@ -101,6 +105,7 @@ struct Host<'env> {
 }
 
 impl<'env> Host<'env> {
+    // ANCHOR: guest
     fn serve_one(&self, Guest { stream, peer, seat }: Guest<'env>) {
         let client = self.report.connected(peer, "");
         // A panic would be a bug of ours, but it need not cost the other clients their worker.
@@ -112,6 +117,7 @@ impl<'env> Host<'env> {
             Err(_) => self.report.error(format_args!("client {peer}: the conversation panicked")),
         }
     }
+    // ANCHOR_END: guest
 
     fn refuse(&self, stream: Watched<'env>, peer: SocketAddr) {
         self.report.line(format_args!("client {peer} refused: the server is full"));
