@@ -95,9 +95,7 @@ fn simple_as_run(typed: &str, port: u16) -> String {
         arguments if arguments.contains(['<', '>']) => arguments.split_at(arguments.find(['<', '>']).unwrap()),
         arguments => (arguments, ""),
     };
-    let is_given = arguments.contains("--address")
-        || arguments.contains("-a ")
-        || program.ends_with("tests"); // its address is no option: a session types it
+    let is_given = arguments.contains("--address") || arguments.contains("-a ") || program.ends_with("tests"); // its address is no option: a session types it
     let address = if is_given { String::new() } else { format!("--address 127.0.0.1:{port}") };
     format!("{before}{} {} {address} {redirected}", program.display(), arguments.trim_end())
 }
