@@ -133,10 +133,14 @@ fn the_checker_names_the_trap_of_each_broken_server() {
         assert!(found.1.contains(&format!("The trap is called {trap}: ")), "{trap}: {}", found.1);
     };
     let tcp = ["literal-braces", "bytes-not-text", "one-shot", "partial-read", "split-character", "end-of-stream"];
-    tcp.iter().chain(&["reset-by-peer", "two-small-writes"]).for_each(|name| trap("tcp", name));
-    ["one-at-a-time", "silent-client", "never-reads"].iter().for_each(|name| trap("threaded", name));
-    let udp = ["bad-bytes", "truncated-datagram", "empty-datagram", "echo-loop"];
-    udp.iter().for_each(|name| trap("udp", name));
+    let tcp = tcp.iter().chain(&["reset-by-peer", "two-small-writes"]).map(|name| ("tcp", name));
+    let threaded = ["one-at-a-time", "silent-client", "never-reads"].iter().map(|name| ("threaded", name));
+    let udp = ["bad-bytes", "truncated-datagram", "empty-datagram", "echo-loop"].iter().map(|name| ("udp", name));
+    std::thread::scope(|scope| {
+        for (pattern, name) in tcp.chain(threaded).chain(udp) {
+            scope.spawn(move || trap(pattern, name));
+        }
+    });
 }
 
 #[test]
