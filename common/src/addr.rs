@@ -49,7 +49,12 @@ impl Default for Address {
 
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
-        Address { host: address.ip().to_string(), port: address.port() }
+        let host = match address {
+            // The same fe80:: address can be behind each network card.
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+            _ => address.ip().to_string(),
+        };
+        Address { host, port: address.port() }
     }
 }
 

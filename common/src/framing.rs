@@ -138,13 +138,15 @@ pub struct Messages<R> {
     /// How many bytes of the stream have been given out: `Chunk` counts its offsets from there.
     offset: u64,
     ended: bool,
+    /// An error has left nothing to go on from.
+    failed: bool,
 }
 
 impl<R: Read> Messages<R> {
     /// The messages that will come out of `source`.
     pub fn new(source: R, framing: Framing) -> Self {
         let source = BufReader::with_capacity(READ_SIZE, source);
-        Messages { source, framing, partial: Vec::new(), given: 0, offset: 0, ended: false }
+        Messages { source, framing, partial: Vec::new(), given: 0, offset: 0, ended: false, failed: false }
     }
 
     /// Reads once, waiting until something has arrived: how many bytes, 0 at the end of the stream.
@@ -180,11 +182,16 @@ impl<R: Read> Messages<R> {
     #[expect(clippy::should_implement_trait, reason = "what it gives out lives in self, which Iterator cannot say")]
     pub fn next(&mut self) -> Option<Result<&[u8], FramingError>> {
         self.drop_given();
+        if self.failed {
+            self.source.consume(self.source.buffer().len());
+            return None;
+        }
         let found = match self.framing {
             Framing::Chunk => self.find_chunk(),
             Framing::Line => self.find_line(),
             Framing::Raw => Ok(self.held().len()),
         };
+        self.failed = found.is_err();
         self.given = found.unwrap_or(self.held().len());
         let message = &self.held()[..self.given];
         match found {

@@ -141,13 +141,19 @@ impl Stop {
     /// # Errors
     ///
     /// Those of the stream; [`io::ErrorKind::TimedOut`] when nothing could be written for [`WRITE_STALL`], or, once a
-    /// stop is overdue, for one tick.
+    /// stop is overdue, when not everything could be written at once.
     // ANCHOR: write
     pub fn write_all(&self, mut stream: impl Write, mut bytes: &[u8]) -> io::Result<()> {
         let mut last_progress = Instant::now();
         while !bytes.is_empty() {
             match stream.write(bytes) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) if written < bytes.len() && self.is_overdue() => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::TimedOut,
+                        "the client reads too slowly to be waited for",
+                    ));
+                }
                 Ok(written) => {
                     bytes = &bytes[written..];
                     last_progress = Instant::now();

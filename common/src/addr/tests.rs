@@ -127,3 +127,55 @@ proptest! {
         prop_assert_eq!(Address::from(address).resolve().unwrap(), [address]);
     }
 }
+
+#[test]
+fn an_address_keeps_its_network_card() {
+    let address: SocketAddr = "[fe80::1%1]:80".parse().unwrap();
+    assert_eq!(Address::from(address).to_string(), "[fe80::1%1]:80");
+    assert_eq!(Address::from(reachable(address)).resolve().unwrap(), [address]);
+}
+
+#[test]
+fn a_udp_port_that_is_taken_is_named_too() {
+    let taken = Address::from(":0".parse::<Address>().unwrap().bind_udp().unwrap().local_addr().unwrap());
+    let _holder = taken.bind_udp().unwrap();
+    let error = taken.bind_udp().unwrap_err().to_string();
+    assert!(error.starts_with(&format!("cannot listen on {taken}: ")) && error.contains("--address :0"), "{error}");
+}
+
+#[test]
+fn a_name_that_nobody_listens_at_is_named_as_it_was_typed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = Address { host: "localhost".into(), port: listener.local_addr().unwrap().port() };
+    drop(listener);
+    let error = address.connect(Some(Duration::from_secs(10))).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("cannot connect to {address}: ")), "{error}");
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[test]
+fn an_address_of_another_machine_cannot_be_listened_on() {
+    let error = "192.0.2.1:0".parse::<Address>().unwrap().listen().unwrap_err().to_string(); // kept for books, RFC 5737
+    assert!(error.starts_with("cannot listen on 192.0.2.1:0: "), "{error}");
+    assert!(error.contains("\nthis machine has no such address"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_accepted_can_be_printed_and_typed_again(
+        parts in proptest::collection::vec(prop_oneof![
+            any::<String>(),
+            "[0-9]{1,6}",
+            Just(":".to_owned()),
+            Just("[".to_owned()),
+            Just("]".to_owned()),
+            Just("::1".to_owned()),
+            Just("%".to_owned()),
+            Just("127.0.0.1".to_owned()),
+        ], 0..6)
+    ) {
+        if let Ok(address) = parts.concat().parse::<Address>() {
+            prop_assert_eq!(address.to_string().parse::<Address>(), Ok(address));
+        }
+    }
+}

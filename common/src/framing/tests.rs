@@ -221,3 +221,138 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     ];
     vec(part, 0..20).prop_map(|parts| parts.concat())
 }
+
+#[test]
+fn after_a_line_that_is_too_long_nothing_more_comes_out() {
+    let text = "x".repeat(MAX_LINE + 1) + "\nnext\n";
+    let mut reader = Messages::new(text.as_bytes(), Framing::Line);
+    let mut all = Vec::new();
+    while reader.read().unwrap() > 0 {
+        while let Some(message) = reader.next() {
+            all.push(message.map(<[u8]>::to_vec));
+        }
+    }
+    assert_eq!(all, [Err(FramingError::LineTooLong)]);
+}
+
+#[test]
+fn a_line_names_the_bad_byte_and_its_place_in_the_line() {
+    for (bytes, byte) in [
+        (&b"\xff"[..], 0xff),
+        (b"\x80", 0x80),
+        (b"\xc0\xaf", 0xc0),
+        (b"\xc1\xbf", 0xc1), // DEL, overlong
+        (b"\xe0\x80\xaf", 0xe0),
+        (b"\xf0\x80\x80\xaf", 0xf0), // `/`, longest
+        (b"\xed\xa0\x80", 0xed),     // U+D800, the first surrogate
+        (b"\xed\xbf\xbf", 0xed),     // U+DFFF, the last
+        (b"\xf4\x90\x80\x80", 0xf4), // U+110000, the first that is too large
+        (b"\xf5\x80\x80\x80", 0xf5),
+        (b"\xec\x95", 0xec), // cut by the end of the line
+    ] {
+        let line = [b"\xec\x95\x88x", bytes, b"\n"].concat();
+        let whole = [b"before\n", &line[..], b"after\n"].concat();
+        for cut in 1..whole.len() {
+            let (all, _) = messages(Pieces::of(&[&whole[..cut], &whole[cut..]]), Framing::Line);
+            assert_eq!(all, [ok("before\n"), not_utf8(byte, 4), ok("after\n")], "{bytes:x?} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn the_first_and_the_last_character_of_each_length_are_good() {
+    let text = "\0\u{7f}\u{80}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{fffe}\u{ffff}\u{10000}\u{10ffff}";
+    assert_eq!(check_utf8(text.as_bytes()), Ok(()));
+    let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+    let expected: Vec<Message> = text.chars().map(|character| ok(&character.to_string())).collect();
+    assert_eq!(messages(Pieces::of(&bytes), Framing::Chunk).0, expected);
+}
+
+#[test]
+fn a_carriage_return_that_fills_the_buffer_waits_for_its_newline() {
+    let longest = "x".repeat(MAX_LINE);
+    for (behind, expected) in [
+        (&b"\nnext"[..], vec![ok(&(longest.clone() + "\r\n")), ok("next")]),
+        (b"x\n", vec![Err(FramingError::LineTooLong)]),
+        (b"", vec![Err(FramingError::LineTooLong)]), // the end of the stream makes it a character of the line
+    ] {
+        let (all, _) = messages(Pieces::of(&[longest.as_bytes(), b"\r", behind]), Framing::Line);
+        assert!(all == expected, "{behind:?}: {} messages", all.len());
+        let (all, _) = messages(Pieces::of(&[&longest.as_bytes()[1..], b"\r", b"\n"]), Framing::Line);
+        assert!(all == [ok(&(longest[1..].to_owned() + "\r\n"))]);
+    }
+}
+
+#[test]
+fn raw_gives_out_each_read_as_it_was() {
+    let pieces: [&[u8]; 4] = [b"\xec", b"\x95\xff\n", b"\n\n", b"\0"];
+    assert_eq!(messages(Pieces::of(&pieces), Framing::Raw).0, pieces.map(|piece| Ok(piece.to_vec())));
+}
+
+#[test]
+fn nothing_comes_out_before_a_read_or_after_the_end() {
+    for framing in [Framing::Chunk, Framing::Line, Framing::Raw] {
+        let mut reader = Messages::new(&b"one"[..], framing);
+        assert_eq!(reader.next(), None);
+        assert_eq!(reader.read().unwrap(), 3);
+        let first = reader.next().map(|message| message.unwrap().to_vec());
+        assert_eq!(first.is_some(), framing != Framing::Line, "{framing}: a line has to wait for its end");
+        assert_eq!(reader.next(), None);
+        assert_eq!(reader.read().unwrap(), 0);
+        let last = reader.next().map(|message| message.unwrap().to_vec());
+        assert_eq!(first.or(last), Some(b"one".to_vec()), "{framing}");
+        assert_eq!(reader.next(), None);
+        assert_eq!(reader.read().unwrap(), 0);
+        assert_eq!(reader.next(), None);
+    }
+}
+
+#[test]
+fn memory_is_bounded_in_every_framing() {
+    let cut_everywhere = "안".repeat(1 << 20);
+    let longest_lines = ("x".repeat(MAX_LINE) + "\r\n").repeat(40);
+    for (text, framing) in
+        [(&cut_everywhere, Framing::Chunk), (&cut_everywhere, Framing::Raw), (&longest_lines, Framing::Line)]
+    {
+        // `messages` looks at the buffers after each read.
+        for lengths in [&[1000][..], &[65_536], &[1 << 20, 1]] {
+            let (all, _) = messages(Pieces::cut(text.as_bytes(), lengths), framing);
+            assert!(all.into_iter().flat_map(Result::unwrap).eq(text.bytes()), "{framing}, {lengths:?}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn reads_that_fail_change_nothing(
+        bytes in any_bytes(),
+        cuts in vec(1_usize..9, 1..9),
+        failures in vec((0_usize..30, any::<bool>()), 0..9),
+    ) {
+        for framing in [Framing::Chunk, Framing::Line] {
+            let mut pieces = Pieces::cut(&bytes, &cuts);
+            let whole = messages(Pieces::cut(&bytes, &cuts), framing).0;
+            for (place, interrupted) in &failures {
+                let kind = if *interrupted { io::ErrorKind::Interrupted } else { io::ErrorKind::WouldBlock };
+                pieces.0.insert((*place).min(pieces.0.len()), Err(kind.into()));
+            }
+            let mut reader = Messages::new(pieces, framing);
+            let mut all: Vec<Message> = Vec::new();
+            let mut ended = false;
+            while !ended {
+                match reader.read() {
+                    Ok(arrived) => ended = arrived == 0,
+                    Err(error) => prop_assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+                }
+                while let (false, Some(message)) = (fatal(all.last(), framing), reader.next()) {
+                    all.push(message.map(<[u8]>::to_vec));
+                }
+            }
+            prop_assert_eq!(all, whole);
+        }
+    }
+}
+
+fn fatal(last: Option<&Message>, framing: Framing) -> bool {
+    matches!(last, Some(Err(error)) if !framing.goes_on_after(*error))
+}

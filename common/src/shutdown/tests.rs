@@ -39,23 +39,39 @@ fn a_stop_ends_a_blocked_accept() {
 
 #[test]
 #[cfg(not(windows))] // there a blocked read stays blocked: rust-lang/rust#121594
-fn a_stop_ends_a_blocked_read_after_what_has_arrived() {
+fn a_stop_ends_a_blocked_read() {
     in_time(|| {
         let (server, mut client) = pair();
         let stop = Stop::new();
         let watched = stop.watch(server);
         client.write_all(b"arrived").unwrap();
+        let (reading, has_read) = mpsc::channel();
         thread::scope(|scope| {
-            let reader = scope.spawn(|| {
-                let mut all = Vec::new();
-                (&*watched).read_to_end(&mut all).map(|_| all)
+            let reader = scope.spawn(move || {
+                (&*watched).read_exact(&mut [0; 7]).unwrap();
+                reading.send(()).unwrap();
+                (&*watched).read(&mut [0; 8]).unwrap()
             });
-            let mut peeked = [0; 8];
-            watched.peek(&mut peeked).unwrap(); // it has arrived
+            has_read.recv().unwrap();
             stop.request();
-            let all = reader.join().unwrap().unwrap();
-            assert!(all.is_empty() && cfg!(target_os = "macos") || all == b"arrived", "{all:?}");
+            assert_eq!(reader.join().unwrap(), 0);
         });
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")] // elsewhere `shutdown(Read)` throws away what has arrived
+fn what_has_arrived_before_a_stop_can_still_be_read() {
+    in_time(|| {
+        let (server, mut client) = pair();
+        let stop = Stop::new();
+        let watched = stop.watch(server);
+        client.write_all(b"arrived").unwrap();
+        watched.peek(&mut [0; 8]).unwrap(); // it has
+        stop.request();
+        let mut all = Vec::new();
+        (&*watched).read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"arrived");
     });
 }
 
@@ -217,4 +233,129 @@ fn a_timeout_is_a_number_of_seconds() {
     for typed in ["", "-1", "nan", "inf", "1e30", "5s", "4294968"] {
         assert!(typed.parse::<Timeout>().is_err(), "{typed}");
     }
+}
+
+/// A writer that takes its time for each byte, and never times out: a client that reads a little at a time.
+struct Dribble;
+
+impl Write for Dribble {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        thread::sleep(Duration::from_millis(10));
+        Ok(1)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_client_that_reads_slowly_is_given_up_once_a_stop_is_overdue() {
+    in_time(|| {
+        let stop = Stop::new();
+        stop.request();
+        let started = Instant::now();
+        stop.write_all(Dribble, &vec![0; 1 << 20]).unwrap_err();
+        assert!(started.elapsed() >= GRACE, "given up after {:?}", started.elapsed());
+    });
+}
+
+#[test]
+fn without_a_stop_a_wait_takes_its_time() {
+    let started = Instant::now();
+    Stop::new().wait(Duration::from_millis(50));
+    assert!(started.elapsed() >= Duration::from_millis(50));
+}
+
+#[test]
+fn a_stop_can_be_requested_twice_and_is_overdue_from_the_first_time() {
+    let stop = Stop::new();
+    assert!(!stop.is_requested() && !stop.is_overdue());
+    let started = Instant::now();
+    stop.request();
+    assert!(stop.is_requested());
+    while !stop.is_overdue() {
+        stop.request();
+        assert!(started.elapsed() < DEADLINE);
+        thread::yield_now();
+    }
+    assert!(started.elapsed() >= GRACE);
+}
+
+#[test]
+fn errors_of_a_write_that_are_no_timeouts_are_passed_on() {
+    struct Fails(Vec<io::ErrorKind>);
+    impl Write for Fails {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.pop().map_or(Ok(bytes.len()), |kind| Err(kind.into()))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (stop, interrupted, refused) = (Stop::new(), io::ErrorKind::Interrupted, io::ErrorKind::BrokenPipe);
+    stop.write_all(Fails(vec![interrupted, interrupted]), b"bytes").unwrap();
+    assert_eq!(stop.write_all(Fails(vec![refused, interrupted]), b"bytes").unwrap_err().kind(), refused);
+    assert_eq!(stop.write_all(&mut [0; 2][..], b"bytes").unwrap_err().kind(), io::ErrorKind::WriteZero);
+    stop.write_all(Fails(vec![refused]), b"").unwrap();
+}
+
+#[test]
+fn a_client_that_floods_is_closed_all_the_same() {
+    in_time(|| {
+        let (server, mut client) = pair();
+        let stop = Stop::new();
+        thread::scope(|scope| {
+            let closer = Closer::start(scope).unwrap();
+            closer.close(stop.watch(server));
+            let mut bytes = 0_u64;
+            while let Ok(length) = client.write(&[0; 65_536]) {
+                bytes += length as u64; // until the reset
+            }
+            assert!(bytes < 256 << 20, "{bytes} bytes were read, or buffered");
+        });
+    });
+}
+
+#[test]
+#[cfg(not(windows))]
+fn a_stop_ends_the_moments_of_all_who_linger() {
+    in_time(|| {
+        let pairs: Vec<_> = (0..MAX_LINGERING).map(|_| pair()).collect();
+        let stop = Stop::new();
+        let mut clients = Vec::new();
+        thread::scope(|scope| {
+            let closer = Closer::start(scope).unwrap();
+            for (server, client) in pairs {
+                closer.close(stop.watch(server));
+                clients.push(client);
+            }
+            stop.request();
+        }); // one after the other they would take 64 s
+        assert!(stop.sleepers().streams.is_empty());
+    });
+}
+
+#[test]
+fn one_too_many_who_linger_is_closed_at_once() {
+    in_time(|| {
+        let pairs: Vec<_> = (0..MAX_LINGERING + 10).map(|_| pair()).collect();
+        let stop = Stop::new();
+        let mut clients = Vec::new();
+        thread::scope(|scope| {
+            let closer = Closer::start(scope).unwrap();
+            for (server, client) in pairs {
+                closer.close(stop.watch(server));
+                clients.push(client);
+            }
+            assert!(stop.sleepers().streams.len() <= MAX_LINGERING + 1);
+            for client in &clients {
+                let mut told = Vec::new();
+                let mut client = client;
+                assert_eq!(client.read_to_end(&mut told).unwrap(), 0); // the end, at once, for each of them
+            }
+            drop(clients);
+        });
+    });
 }
