@@ -90,6 +90,17 @@ struct Sending {
     ended: Option<io::Result<()>>,
     /// Since when an answer is owed to us, and nothing has arrived.
     owed_since: Option<Instant>,
+    /// Since when it is in a `write`, which ends only if the server reads.
+    writing_since: Option<Instant>,
+}
+
+impl Sending {
+    /// For how long the server has owed us something, an answer or a read, without a byte from it.
+    fn waited(&self, last_arrival: Instant) -> Duration {
+        let stuck_since = self.writing_since.map(|since| since.max(last_arrival));
+        let since = self.owed_since.into_iter().chain(stuck_since).min();
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
 }
 
 fn lock(sending: &Mutex<Sending>) -> MutexGuard<'_, Sending> {
@@ -125,9 +136,11 @@ fn send_all(
         let mut state = lock(sending);
         state.started = true;
         state.owed_since.get_or_insert_with(Instant::now);
+        state.writing_since = Some(Instant::now());
         drop(state);
         trace.bytes(server, "send", &buffer[..length]);
         stream.write_all(&buffer[..length])?;
+        lock(sending).writing_since = None;
     }
 }
 
@@ -140,8 +153,9 @@ fn receive(
 ) -> Result<(), Error> {
     let mut buffer = vec![0; 65_536];
     let mut answered = false;
+    let mut last_arrival = Instant::now();
     loop {
-        let waited = lock(sending).owed_since.map_or(Duration::ZERO, |since| since.elapsed());
+        let waited = lock(sending).waited(last_arrival);
         let left = options.timeout.0.map(|timeout| timeout.saturating_sub(waited));
         if left.is_some_and(|left| left.is_zero()) {
             return Err(Error::Silent(server, options.timeout));
@@ -156,6 +170,7 @@ fn receive(
             return ended(&mut lock(sending), answered, server);
         }
         answered = true;
+        last_arrival = Instant::now();
         output.write_all(&buffer[..length]).and_then(|()| output.flush()).map_err(Error::Output)?;
         let mut state = lock(sending);
         state.owed_since = state.ended.as_ref().map(|_| Instant::now());

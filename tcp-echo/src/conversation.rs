@@ -144,3 +144,6 @@ fn answer(messages: &mut Messages<&TcpStream>, options: &Options, replies: &mut 
     (!replies.is_empty()).then_some(batch)
 }
 // ANCHOR_END: reply
+
+#[cfg(test)]
+mod tests;

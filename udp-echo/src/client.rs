@@ -62,7 +62,7 @@ fn print(mut reply: Vec<u8>) -> Result<(), Error> {
 /// The next line without its ending. Of one that is too long for a datagram, so much that this can be seen, is kept.
 fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
-    input.take(MAX_DATAGRAM as u64 + 2).read_until(b'\n', &mut line)?;
+    input.take(BUFFER as u64).read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Ok(None);
     }

@@ -119,3 +119,90 @@ fn a_server_that_closes_without_an_answer_is_an_error() {
     let (_, ended) = talk_to(|stream| drop(read_to_end(&stream)), &b"hello"[..], "20");
     assert!(matches!(ended, Err(Error::NoAnswer(_))), "{ended:?}");
 }
+
+/// Input without an end.
+fn endless() -> impl Read + Send + 'static {
+    io::repeat(b'x')
+}
+
+#[test]
+fn a_server_that_answers_a_little_and_then_stalls_is_an_error_although_the_client_is_still_sending() {
+    let server = |mut stream: TcpStream| {
+        // Nothing is read, so the client's sender is blocked long before the last of these bytes.
+        for _ in 0..30 {
+            stream.write_all(b"a").unwrap();
+            thread::sleep(Duration::from_millis(20)); // a pace, no synchronisation
+        }
+        stream
+    };
+    let (output, ended) = talk_to(server, endless(), "1");
+    assert_eq!(output, b"a".repeat(30));
+    assert!(matches!(ended, Err(Error::Silent(..))), "{ended:?}");
+}
+
+#[test]
+fn a_server_that_never_reads_is_an_error() {
+    let (_, ended) = talk_to(|stream| stream, endless(), "0.5");
+    assert!(matches!(ended, Err(Error::Silent(..))), "{ended:?}");
+}
+
+#[test]
+fn an_error_reply_in_the_middle_of_a_long_input_is_put_out() {
+    let server = |mut stream: TcpStream| {
+        stream.write_all(b"error: not UTF-8: byte 0xFF at offset 0\n").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        stream // what the client still sends waits in the buffers, or finds it closed
+    };
+    let (output, ended) = talk_to(server, endless(), "20");
+    assert_eq!(output, b"error: not UTF-8: byte 0xFF at offset 0\n");
+    assert!(matches!(ended, Err(Error::ClosedEarly(_))), "{ended:?}");
+}
+
+#[test]
+fn what_had_arrived_before_the_connection_failed_is_put_out() {
+    let server = |mut stream: TcpStream| {
+        stream.read_exact(&mut [0; 5]).unwrap();
+        stream.write_all(b"answer").unwrap();
+        stream.peek(&mut [0; 1]).unwrap(); // something is unread: the close becomes a reset
+    };
+    let (output, ended) = talk_to(server, endless(), "20");
+    assert!(output == b"answer" || cfg!(not(target_os = "linux")), "{output:?}"); // elsewhere a reset destroys it
+    assert!(matches!(ended, Err(Error::Receive(_) | Error::Send(_) | Error::ClosedEarly(_))), "{ended:?}");
+}
+
+/// Input, or output, that fails at once.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("the disk is broken"))
+    }
+}
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::other("nobody reads"))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_input_that_fails_is_reported() {
+    let (_, ended) = talk_to(|stream| drop(read_to_end(&stream)), Broken, "20");
+    assert_eq!(ended.unwrap_err().to_string(), "cannot send everything: the disk is broken");
+}
+
+#[test]
+fn an_output_that_fails_is_reported() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    peer.write_all(b"answer").unwrap();
+    let timeout = "20".parse().unwrap();
+    let options = Options { framing: Framing::Chunk, timeout, trace: Trace::new(false) };
+    let ended = talk(stream, io::empty(), &mut Broken, options);
+    assert_eq!(ended.unwrap_err().to_string(), "cannot write the answer: nobody reads");
+}

@@ -178,3 +178,147 @@ fn a_panic_in_a_conversation_costs_no_worker() {
         }
     });
 }
+
+#[test]
+fn a_client_that_never_reads_blocks_only_itself() {
+    serving(Threads { max_clients: 10, workers: Some(2) }, |address, _| {
+        let floods = connect(address);
+        floods.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        while (&floods).write_all(&b"flood\n".repeat(10_000)).is_ok() {} // until all buffers are full
+        let reads = connect(address);
+        for _ in 0..100 {
+            assert_eq!(ask(&reads, "hello\n"), "> hello\n");
+        }
+    });
+}
+
+#[test]
+#[cfg(not(windows))] // there a blocked read stays blocked: rust-lang/rust#121594
+fn a_stop_does_not_wait_for_those_who_never_read_or_say_nothing() {
+    for workers in [None, Some(20)] {
+        let ended = std::time::Instant::now();
+        serving(Threads { max_clients: 100, workers }, |address, stop| {
+            let idle: Vec<_> = (0..50).map(|_| connect(address)).collect();
+            let floods: Vec<_> = (0..5).map(|_| connect(address)).collect();
+            for flood in &floods {
+                flood.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+            }
+            for mut flood in &floods {
+                while flood.write_all(&b"flood\n".repeat(10_000)).is_ok() {}
+            }
+            stop.request();
+            for client in &idle {
+                let mut client = client;
+                let _ = client.read_to_end(&mut Vec::new()); // the end, or a reset
+            }
+            drop(floods);
+        });
+        assert!(ended.elapsed() < DEADLINE);
+    }
+}
+
+#[test]
+fn who_is_refused_reads_why_although_it_was_the_first_to_speak() {
+    serving(Threads { max_clients: 1, workers: None }, |address, _| {
+        let seated = connect(address);
+        assert_eq!(ask(&seated, "a\n"), "> a\n");
+        for _ in 0..50 {
+            let mut refused = connect(address);
+            let _ = refused.write_all(b"let me in\n"); // it may be too late for that
+            assert_eq!(read_to_end(&refused), FULL);
+        }
+        assert_eq!(ask(&seated, "b\n"), "> b\n");
+    });
+}
+
+#[test]
+#[cfg(not(windows))]
+fn a_stop_does_not_wait_for_those_who_were_refused_and_stay() {
+    serving(Threads { max_clients: 1, workers: None }, |address, stop| {
+        let seated = connect(address);
+        assert_eq!(ask(&seated, "a\n"), "> a\n");
+        let refused: Vec<_> = (0..100).map(|_| connect(address)).collect();
+        for client in &refused {
+            assert_eq!(read_to_end(client), FULL); // and it does not close: 64 of them have a second each
+        }
+        assert_eq!(ask(&seated, "b\n"), "> b\n");
+        stop.request();
+        assert_eq!(read_to_end(&seated), "");
+    });
+}
+
+#[test]
+fn a_seat_is_free_as_soon_as_the_error_that_ended_its_client_was_read() {
+    for workers in [None, Some(1)] {
+        serving(Threads { max_clients: 1, workers }, |address, _| {
+            for _ in 0..20 {
+                let mut bad = connect(address);
+                bad.write_all(&[b'x'; 65_537]).unwrap();
+                assert_eq!(read_to_end(&bad), "error: line longer than 65536 bytes\n");
+                let next = connect(address); // while the one before still has its moment
+                assert_eq!(ask(&next, "a\n"), "> a\n");
+                leave(next);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_client_that_resets_gives_its_seat_back() {
+    serving(Threads { max_clients: 2, workers: Some(2) }, |address, _| {
+        for _ in 0..20 {
+            let mut resets = connect(address);
+            resets.write_all(b"hello\n").unwrap();
+            resets.peek(&mut [0; 8]).unwrap();
+            drop(resets); // with the answer unread, which makes it a reset
+            let started = std::time::Instant::now();
+            // The server may not have seen it yet; the other seat is free in any case.
+            while read_first(&connect(address)) != "> ok\n" {
+                assert!(started.elapsed() < DEADLINE, "the seat is lost");
+            }
+        }
+    });
+}
+
+/// What a client is told that says `ok`: the answer, or that the server is full.
+fn read_first(mut stream: &TcpStream) -> String {
+    let _ = stream.write_all(b"ok\n");
+    let _ = stream.shutdown(Shutdown::Write);
+    read_to_end(stream)
+}
+
+#[test]
+fn a_pool_of_two_serves_two_at_once_and_the_queue_in_its_order() {
+    serving(Threads { max_clients: 5, workers: Some(2) }, |address, _| {
+        let (first, second) = (connect(address), connect(address));
+        assert_eq!(ask(&first, "1\n"), "> 1\n");
+        assert_eq!(ask(&second, "2\n"), "> 2\n");
+        let waiting: Vec<_> = (0..3).map(|_| connect(address)).collect();
+        assert_eq!(read_to_end(&connect(address)), FULL);
+        leave(first);
+        for client in waiting {
+            assert_eq!(ask(&client, "my turn\n"), "> my turn\n"); // one worker is held by the second all the time
+            leave(client);
+        }
+        assert_eq!(ask(&second, "still here\n"), "> still here\n");
+    });
+}
+
+#[test]
+fn a_panic_in_a_conversation_gives_the_seat_back() {
+    fn panics(_: &TcpStream, _: Client<'_>, _: &Options, _: &Stop) -> Farewell {
+        panic!("on purpose")
+    }
+    let (stop, report, options) = (Stop::new(), Report::new("threaded-echo", true), options());
+    let seats = Arc::new(());
+    thread::scope(|scope| {
+        let closer = Closer::start(scope).unwrap();
+        let host = Host { options: &options, stop: &stop, report: &report, closer, attend: panics };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = connect(listener.local_addr().unwrap());
+        let (stream, peer) = listener.accept().unwrap();
+        host.serve_one(Guest { stream: stop.watch(stream), peer, seat: Arc::clone(&seats) });
+        assert_eq!(Arc::strong_count(&seats), 1);
+        assert_eq!(read_to_end(&client), "");
+    });
+}

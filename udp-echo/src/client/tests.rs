@@ -128,3 +128,75 @@ fn lines_lose_their_ending_and_one_that_is_too_long_can_be_seen_to_be() {
     assert!(lines[3].len() > MAX_DATAGRAM);
     assert_eq!(lines[4..], [b"last"]);
 }
+
+/// Larger than any datagram of IPv6, whose length field does not count its header: 65,535 bytes, less those of UDP (8).
+const MAX_DATAGRAM_IPV6: usize = 65_527;
+
+#[test]
+fn a_line_that_is_too_long_for_ipv4_is_not_sent_in_part_over_ipv6() {
+    for length in [MAX_DATAGRAM + 1, MAX_DATAGRAM + 2, MAX_DATAGRAM + 3, MAX_DATAGRAM_IPV6, 200_000] {
+        let typed = "x".repeat(length) + "\r\n";
+        let line = read_line(&mut typed.as_bytes()).unwrap().unwrap();
+        assert!(line.len() == length || line.len() > MAX_DATAGRAM_IPV6, "{} bytes of {length} are kept", line.len());
+    }
+}
+
+#[test]
+#[cfg(not(target_os = "macos"))] // which sends no datagram over 9,216 bytes
+fn a_line_of_65520_bytes_arrives_whole_or_not_at_all() {
+    let Ok(server) = UdpSocket::bind("[::1]:0") else {
+        return; // a machine without IPv6
+    };
+    server.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut client = client(&server, "0.01", 0);
+    let typed = "x".repeat(65_520) + "\n";
+    let line = read_line(&mut typed.as_bytes()).unwrap().unwrap();
+    match client.ask(&line).unwrap_err() {
+        Error::TooLong(_) => {}
+        _ => assert_eq!(next(&server).0.len(), 65_520),
+    }
+}
+
+#[test]
+fn an_address_that_is_silent_is_followed_by_the_next() {
+    let (silent, answers) = (server(), server());
+    let mut client = client(&answers, "20", 0);
+    client.servers.insert(0, silent.local_addr().unwrap());
+    client.options.timeout = "0.5".parse().unwrap();
+    client.options.retries = 3;
+    thread::scope(|scope| {
+        let asking = scope.spawn(move || client.ask(b"hello"));
+        server_answers(&answers);
+        assert_eq!(asking.join().unwrap().unwrap(), b"answer");
+    });
+    for _ in 0..4 {
+        assert_eq!(next(&silent).0, b"hello");
+    }
+}
+
+#[test]
+fn an_empty_message_has_an_empty_answer() {
+    let server = server();
+    let mut client = client(&server, "20", 0);
+    thread::scope(|scope| {
+        let asking = scope.spawn(move || client.ask(b""));
+        let (message, peer) = next(&server);
+        assert_eq!(message, b"");
+        server.send_to(b"", peer).unwrap();
+        assert_eq!(asking.join().unwrap().unwrap(), b"");
+    });
+}
+
+#[test]
+fn a_client_without_an_address_says_so() {
+    let options = Options { timeout: "1".parse().unwrap(), retries: 0, trace: Trace::new(false) };
+    assert!(matches!(Client::new(Vec::new(), options).ask(b"hello"), Err(Error::NoAddress)));
+}
+
+#[test]
+fn the_last_line_may_have_no_ending_and_an_empty_input_has_no_line() {
+    assert_eq!(read_line(&mut &b""[..]).unwrap(), None);
+    let mut input = &b"one\r"[..];
+    assert_eq!(read_line(&mut input).unwrap().unwrap(), b"one\r"); // a line ends in `\n` or `\r\n`, and this is neither
+    assert_eq!(read_line(&mut input).unwrap(), None);
+}

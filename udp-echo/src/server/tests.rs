@@ -117,3 +117,84 @@ fn a_client_that_closes_its_port_disturbs_no_other() {
         assert_eq!(ask(client, b"still there"), b"> still there");
     });
 }
+
+#[test]
+fn each_answer_goes_to_where_its_datagram_came_from() {
+    serving(&options("> ", false), |client, _| {
+        let server = client.peer_addr().unwrap();
+        let others: Vec<_> = (0..20).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        for (number, other) in others.iter().enumerate() {
+            other.set_read_timeout(Some(DEADLINE)).unwrap();
+            other.send_to(format!("{number}").as_bytes(), server).unwrap();
+        }
+        for (number, other) in others.iter().enumerate().rev() {
+            let mut buffer = [0; 16];
+            let (length, from) = other.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[..length], from), (format!("> {number}").as_bytes(), server));
+        }
+    });
+}
+
+#[test]
+fn raw_has_no_prefix_to_guard_and_still_answers_no_error() {
+    serving(&options("> ", true), |client, _| {
+        client.send(b"error: whatever").unwrap();
+        assert_eq!(ask(client, b"> \xff\0"), b"> \xff\0");
+        assert_eq!(ask(client, b""), b"");
+        assert_eq!(ask(client, b"error:"), b"error:");
+    });
+}
+
+#[test]
+fn characters_that_look_odd_come_back_as_they_went() {
+    serving(&options("> ", false), |client, _| {
+        let odd = "\u{feff}e\u{301}\u{1112}\u{1161}\u{11ab}\0\r\n\u{10ffff}";
+        assert_eq!(ask(client, odd.as_bytes()), ["> ", odd].concat().as_bytes());
+    });
+}
+
+#[test]
+fn two_servers_that_are_made_to_talk_to_each_other_stop_at_once() {
+    for (prefix, forged) in [("> ", &b"hello"[..]), ("> ", b"\xff"), ("", b"\xff")] {
+        serving(&options(prefix, false), |client, _| {
+            let first = ask(client, forged);
+            client.send(&first).unwrap(); // what the second server would get, with the first one for its sender
+            assert_eq!(ask(client, b"a word of our own"), [prefix, "a word of our own"].concat().as_bytes());
+        });
+    }
+}
+
+#[test]
+fn a_stop_ends_a_server_that_is_flooded() {
+    serving(&options("> ", false), |client, stop| {
+        let flood = client.try_clone().unwrap();
+        thread::spawn(move || {
+            // Until the server's port is closed, which the next send hears of.
+            while flood.send(b"flood").is_ok() || flood.take_error().is_err() {}
+        });
+        assert_eq!(receive_one(client), b"> flood");
+        stop.request();
+    });
+}
+
+#[test]
+fn an_idle_server_stops_too() {
+    serving(&options("> ", false), |_, _| ());
+}
+
+#[test]
+fn a_server_can_be_asked_over_ipv6() {
+    let Ok(socket) = UdpSocket::bind("[::1]:0") else {
+        return; // a machine without it
+    };
+    let client = UdpSocket::bind("[::1]:0").unwrap();
+    client.connect(socket.local_addr().unwrap()).unwrap();
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+    let (stop, report, options) = (Stop::new(), Report::new("udp-echo", true), options("> ", false));
+    thread::scope(|scope| {
+        let stops = StopsInTheEnd(&stop);
+        scope.spawn(|| serve(&socket, &options, &stop, &report));
+        assert_eq!(ask(&client, b"hello"), b"> hello");
+        drop(stops);
+    });
+}
