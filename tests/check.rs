@@ -160,6 +160,11 @@ impl Claim {
     pub fn prefix(&self) -> &str {
         if self.is_text() { &self.prefix } else { "" }
     }
+
+    /// A character for long datagrams that do not begin as a reply does.
+    pub(crate) fn filler(&self) -> &'static str {
+        if self.prefix.starts_with('x') { "y" } else { "x" }
+    }
 }
 
 /// As the headline says it: `tcp, framing line, prefix "서버로부터 응답: "`.

@@ -136,7 +136,7 @@ pub(crate) const TOO_LONG_LINE: Check = Check {
         let longest = numbered(LONGEST);
         client.ask(&longest)?;
         client.ask(longest + "\r\n")?;
-        client.send(trial.message(numbered(LONGEST + 1)).as_slice())?;
+        client.send(&trial.message(numbered(LONGEST + 1)))?;
         client.expect(Reply::exactly(TOO_LONG))?;
         client.expect_leaving()
     },
@@ -160,7 +160,7 @@ pub(crate) const ERROR_REACHES_CLIENT: Check = Check {
         let mut client = trial.client()?;
         client.send(&[mistake, more.as_bytes()].concat())?;
         client.expect(Reply::exactly(error))?;
-        client.expect_end()
+        client.expect_end().map_err(|failure| failure.when("after the error reply, with more sent behind the mistake"))
     },
 };
 

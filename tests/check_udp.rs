@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use crate::check::{Check, Claim, Pattern};
 use crate::failure::Failure;
 use crate::reply::Reply;
@@ -37,13 +39,21 @@ pub(crate) const TRUNCATED_DATAGRAM: Check = Check {
     patience: 1,
     run: |trial| {
         let mut client = trial.client()?;
-        [1_025, 2_049, 4_097, 8_193].into_iter().try_for_each(|length| client.ask("x".repeat(length)))
+        [1_025, 2_049, 4_097, 8_193]
+            .into_iter()
+            .try_for_each(|length| client.ask(trial.target.claim.filler().repeat(length)))
     },
 };
 
-/// The most that one datagram can carry: 16 bits of length, less the headers of IPv4 and UDP (RFC 768). macOS sends no
-/// more than sysctl net.inet.udp.maxdgram says, which is 9,216 if nobody has changed it.
-const LARGEST: usize = if cfg!(target_os = "macos") { 9_216 } else { 65_507 };
+/// The most that one datagram can carry: 16 bits of length (RFC 768), less the header of UDP and, with IPv4, its own. macOS
+/// sends no more than sysctl net.inet.udp.maxdgram says, which is 9,216 if nobody has changed it.
+fn largest(address: SocketAddr) -> usize {
+    match address {
+        _ if cfg!(target_os = "macos") => 9_216,
+        SocketAddr::V4(_) => 65_507,
+        SocketAddr::V6(_) => 65_527,
+    }
+}
 
 /// The prefix needs its place too.
 pub(crate) const LARGEST_DATAGRAM: Check = Check {
@@ -56,13 +66,14 @@ pub(crate) const LARGEST_DATAGRAM: Check = Check {
     patience: 1,
     run: |trial| {
         let mut client = trial.client()?;
-        let prefix = trial.target.claim.prefix();
-        client.ask("x".repeat(LARGEST.saturating_sub(prefix.len())))?;
+        let (claim, largest) = (&trial.target.claim, largest(trial.target.address));
+        let prefix = claim.prefix();
+        client.ask(claim.filler().repeat(largest.saturating_sub(prefix.len())))?;
         if prefix.is_empty() {
             return Ok(()); // then each reply is as long as its datagram, and fits
         }
-        client.send(&[b'x'; LARGEST])?;
-        let length = prefix.len() + LARGEST;
+        client.send(claim.filler().repeat(largest).as_bytes())?;
+        let length = prefix.len() + largest;
         client.expect(Reply::exactly(format!("error: reply of {length} bytes does not fit in one datagram")))
     },
 };

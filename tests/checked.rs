@@ -1,3 +1,5 @@
+use std::thread;
+
 use tests::{CHECKS, Claim, Effort, Framing, Outcome, Pattern, Target};
 
 use crate::harness::{DEADLINE, Server};
@@ -28,31 +30,30 @@ fn passes(program: &str, pattern: Pattern, arguments: &[&str]) {
     assert!(summary.unwrap().passed > 10);
 }
 
+/// The same for several at once: most of the time they wait for each other to be stuck.
+fn all_pass(program: &str, pattern: Pattern, each: &[&[&str]]) {
+    thread::scope(|scope| each.iter().for_each(|arguments| drop(scope.spawn(|| passes(program, pattern, arguments)))));
+}
+
 #[test]
 fn tcp_echo_passes_every_check() {
-    passes("tcp-echo", Pattern::Tcp, &[]);
-    passes("tcp-echo", Pattern::Tcp, &["--framing", "line"]);
-    passes("tcp-echo", Pattern::Tcp, &["--framing", "raw"]);
-    passes("tcp-echo", Pattern::Tcp, &["--prefix", ""]);
+    let each = [&[][..], &["--framing", "line"], &["--framing", "raw"], &["--prefix", ""]];
+    all_pass("tcp-echo", Pattern::Tcp, &each);
 }
 
 #[test]
 fn threaded_echo_passes_every_check() {
-    passes("threaded-echo", Pattern::Threaded, &[]);
-    passes("threaded-echo", Pattern::Threaded, &["--framing", "line"]);
-    passes("threaded-echo", Pattern::Threaded, &["--framing", "raw"]);
-    passes("threaded-echo", Pattern::Threaded, &["--prefix", ""]);
+    let each = [&[][..], &["--framing", "line"], &["--framing", "raw"], &["--prefix", ""]];
+    all_pass("threaded-echo", Pattern::Threaded, &each);
 }
 
 #[test]
 fn threaded_echo_passes_every_check_with_a_pool() {
-    passes("threaded-echo", Pattern::Threaded, &["--workers", "4"]);
-    passes("threaded-echo", Pattern::Threaded, &["--workers", "4", "--framing", "line"]);
+    let each = [&["--workers", "4"][..], &["--workers", "4", "--framing", "line"]];
+    all_pass("threaded-echo", Pattern::Threaded, &each);
 }
 
 #[test]
 fn udp_echo_passes_every_check() {
-    passes("udp-echo", Pattern::Udp, &[]);
-    passes("udp-echo", Pattern::Udp, &["--raw"]);
-    passes("udp-echo", Pattern::Udp, &["--prefix", ""]);
+    all_pass("udp-echo", Pattern::Udp, &[&[], &["--raw"], &["--prefix", ""]]);
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use crate::check::{Check, Framing, Target};
+use crate::check::{Framing, Target};
 use crate::failure::{Failure, Symptom, diagnose};
 use crate::reply::{Matched, Reply};
 use crate::show::{show, thousands};
@@ -23,9 +23,9 @@ pub struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// A trial that begins now.
-    pub(crate) fn begin(target: &'a Target, check: &Check) -> Self {
-        let allowed = target.effort.timeout * check.patience;
+    /// A trial that begins now, and may take so many times as long as most checks.
+    pub(crate) fn begin(target: &'a Target, patience: u32) -> Self {
+        let allowed = target.effort.timeout * patience;
         let deadline = Instant::now() + allowed;
         Trial { target, deadline, allowed, connected: Cell::new(false), heard: Cell::new(false) }
     }
@@ -91,9 +91,9 @@ impl<'a> Trial<'a> {
         let is_line = claim.is_stream() && claim.framing == Framing::Line;
         let is_guarded =
             !claim.is_stream() && !claim.prefix().is_empty() && text.starts_with(claim.prefix().as_bytes());
-        let before: &[u8] = if is_guarded { b">" } else { b"" };
+        let before = if is_guarded { claim.filler() } else { "" };
         let after: &[u8] = if is_line && !text.ends_with(b"\n") { b"\n" } else { b"" };
-        [before, text, after].concat()
+        [before.as_bytes(), text, after].concat()
     }
 
     /// The reply to these bytes: one message, or in `line` framing any number.
@@ -296,17 +296,16 @@ impl Client<'_> {
         let left = self.trial.remaining().ok();
         thread::scope(|scope| {
             let (progress, written) = mpsc::channel();
-            let writer = &stream;
+            let mut writer = &*stream;
             scope.spawn(move || {
                 let _ = writer.set_write_timeout(left); // without one, the shutdown below ends the write
                 for block in bytes.chunks(65_536) {
-                    if (&**writer).write_all(block).and_then(|()| progress.send(()).map_err(io::Error::other)).is_err()
-                    {
+                    if writer.write_all(block).is_err() || progress.send(()).is_err() {
                         return; // the reader will see why, and says it
                     }
                 }
             });
-            while written.recv_timeout(stall).is_ok() {}
+            while written.recv_timeout(stall).is_ok() {} // until it is stuck, or done
             let outcome = self.expect(reply);
             let _ = stream.shutdown(Shutdown::Both); // ends a write that nobody will read any more
             outcome

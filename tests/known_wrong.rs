@@ -219,7 +219,8 @@ fn the_reference_server_passes_everything() {
     let much = Effort { clients: 100, bytes: 8 << 20, ..LITTLE };
     for pattern in [Tcp, Threaded, Udp] {
         for framing in [Chunk, Line, Raw] {
-            for prefix in ["서버로부터 응답: ", ""] {
+            // The last two are the beginnings of what is sent.
+            for prefix in ["서버로부터 응답: ", "", "x", "안"] {
                 let claim = Claim { pattern, framing, prefix: prefix.to_owned() };
                 let server = Reference::start(&claim, None);
                 let failures = failures(&server, &claim, much, |_| true);
@@ -285,8 +286,11 @@ impl Wrong {
 
     /// As much as it takes to see the defect, and not much patience where no answer is what is expected.
     fn effort(&self, check: &str) -> Effort {
-        let full = Effort { stall: Effort::default().stall, clients: 100, bytes: 4 << 20, ..LITTLE };
+        let full = Effort { stall: Duration::from_secs(5), clients: 100, bytes: 4 << 20, ..LITTLE };
         let is_silent = self.symptom == Silent || check != self.fails;
-        if is_silent { Effort { timeout: Duration::from_secs(1), ..full } } else { full }
+        if !is_silent {
+            return full;
+        }
+        Effort { timeout: Duration::from_secs(2), stall: Duration::from_secs(1), ..full }
     }
 }

@@ -56,7 +56,7 @@ pub fn run<'a>(
             continue;
         }
         let begun = Instant::now();
-        let trial = Trial::begin(target, check);
+        let trial = Trial::begin(target, check.patience);
         let outcome = (check.run)(&trial);
         was_there |= trial.has_connected();
         match outcome {
@@ -64,11 +64,14 @@ pub fn run<'a>(
                 summary.passed += 1;
                 each(check, &Outcome::Passed, begun.elapsed());
             }
-            Err(failure) if !was_there && failure.symptom != Symptom::Silent => return Err(Unreachable(failure)),
+            // Over UDP, one who is silent may be there all the same.
+            Err(failure) if !was_there && (target.claim.is_stream() || failure.symptom != Symptom::Silent) => {
+                return Err(Unreachable(failure));
+            }
             Err(failure) => {
                 summary.failed += 1;
                 each(check, &Outcome::Failed(failure), begun.elapsed());
-                summary.gone = (checks.peek().is_some() && is_gone(target, check)).then_some(check.name);
+                summary.gone = (checks.peek().is_some() && is_gone(target)).then_some(check.name);
             }
         }
     }
@@ -76,8 +79,8 @@ pub fn run<'a>(
 }
 
 /// Whether a new client gets no answer at all, not even a wrong one, nor a goodbye.
-fn is_gone(target: &Target, check: &Check) -> bool {
-    let trial = Trial::begin(target, check);
+fn is_gone(target: &Target) -> bool {
+    let trial = Trial::begin(target, 1);
     let answered = trial.ask("are you there?");
     !trial.has_heard() && answered.is_err_and(|failure| matches!(failure.symptom, Symptom::Refused | Symptom::Silent))
 }
