@@ -72,7 +72,7 @@ fn shape(item: &Item) -> Vec<String> {
         Kind::Heading(level, _) => vec![format!("a heading of level {level}")],
         Kind::Code { info, body } => {
             match body.lines().filter(|line| line.starts_with("{{#")).collect::<Vec<_>>()[..] {
-                [] => vec![format!("{} lines of `{info}`", body.lines().count())],
+                [] => body.lines().map(|line| format!("`{info}`: {}", without_comment(line))).collect(),
                 ref includes => includes.iter().map(|include| format!("`{info}`: {include}")).collect(),
             }
         }
@@ -85,8 +85,14 @@ fn shape(item: &Item) -> Vec<String> {
             let tags = ["<details", "<div class=\"pair\"", "<div class=\"single\"", "<kbd", "<img"];
             tags.iter().flat_map(|tag| html.matches(tag)).map(|tag| format!("{tag}>")).collect()
         }
+        Kind::Quote(text) => vec![format!("the quotation {text:?}")],
         Kind::Link(_) | Kind::Text(_) => Vec::new(),
     }
+}
+
+/// A comment is of its language, the rest of a command is not.
+fn without_comment(line: &str) -> &str {
+    line.split_once(" # ").map_or(line, |(command, _)| command).trim_end()
 }
 
 /// FNV-1a of the words: where the lines are broken does not matter.

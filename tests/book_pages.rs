@@ -59,11 +59,16 @@ pub struct Item {
 
 pub enum Kind {
     Heading(usize, String),
-    Code { info: String, body: String },
+    Code {
+        info: String,
+        body: String,
+    },
     Link(String),
     Image(String),
     Table(Vec<Vec<String>>),
     Html(String),
+    /// The words of others, which stay as they are.
+    Quote(String),
     Text(String),
 }
 
@@ -117,6 +122,7 @@ fn items(text: &str) -> Vec<Item> {
             Event::Start(Tag::Image { dest_url, .. }) => Kind::Image(dest_url.to_string()),
             Event::Start(Tag::Link { dest_url, .. }) => Kind::Link(dest_url.to_string()),
             Event::Start(Tag::Table(_)) => Kind::Table(rows(&text[at.clone()])),
+            Event::Start(Tag::BlockQuote(kind)) => Kind::Quote(until(TagEnd::BlockQuote(kind))),
             Event::Html(html) | Event::InlineHtml(html) => Kind::Html(html.to_string()),
             Event::Text(text) => Kind::Text(text.to_string()),
             _ => continue,

@@ -161,7 +161,7 @@ impl Claim {
         if self.is_text() { &self.prefix } else { "" }
     }
 
-    /// A character for long datagrams that do not begin as a reply does.
+    /// A character for long messages: no reply begins with it, so that they are told apart.
     pub(crate) fn filler(&self) -> &'static str {
         if self.prefix.starts_with('x') { "y" } else { "x" }
     }

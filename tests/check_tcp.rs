@@ -207,7 +207,7 @@ pub(crate) const WRITE_ALL_THEN_READ: Check = Check {
     applies: stream,
     patience: 6,
     run: |trial| {
-        let text = numbered_lines(trial.target.effort.bytes / LINE);
+        let text = numbered_lines(trial.target.effort.bytes / LINE, trial.target.claim.filler());
         trial.client()?.send_then_expect(&text, trial.echo(&text)).map_err(|failure| {
             let sent = format!("{} bytes in lines of {LINE} before reading any", thousands(text.len()));
             Failure { sent, expected: "the same lines back".to_owned(), ..failure }
@@ -219,8 +219,8 @@ pub(crate) const WRITE_ALL_THEN_READ: Check = Check {
 const LINE: usize = 1_024;
 
 /// So many lines, no two the same.
-fn numbered_lines(lines: usize) -> Vec<u8> {
-    let rest = "x".repeat(LINE - "00000000 \n".len());
+fn numbered_lines(lines: usize, filler: &str) -> Vec<u8> {
+    let rest = filler.repeat(LINE - "00000000 \n".len());
     let mut text = String::with_capacity(lines * LINE);
     for number in 0..lines {
         text += &format!("{number:08} {rest}\n");

@@ -93,6 +93,7 @@ fn wait(child: &mut Child) -> ExitStatus {
 }
 
 /// A server that runs as a program of its own; killed when this is dropped.
+#[cfg_attr(not(unix), expect(dead_code, reason = "its last words are asked for after a signal"))]
 pub struct Server {
     child: Child,
     /// Where it listens.

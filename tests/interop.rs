@@ -26,6 +26,7 @@ fn is_answered(command: impl Fn(SocketAddr) -> Command) {
 }
 
 /// A command in a shell's words.
+#[cfg(target_os = "linux")]
 fn words(line: String) -> Command {
     let mut words = line.split(' ');
     let mut command = Command::new(words.next().unwrap());

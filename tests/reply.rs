@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use crate::show::show;
 
 /// What a good server replies, and how much of it has come.
@@ -107,7 +109,8 @@ impl Reply {
             self.wrong |= !self.open; // more has come than all of it
             return;
         };
-        self.places = self.places.iter().flat_map(|place| part.follow(*place, byte)).flatten().collect();
+        let places: BTreeSet<_> = self.places.iter().flat_map(|place| part.follow(*place, byte)).flatten().collect();
+        self.places = places.into_iter().collect(); // where two readings meet, they are one from there on
         self.wrong |= self.places.is_empty();
         if self.places.contains(&Place::InText { text: part.text.len(), due: false }) {
             self.current += 1;
@@ -130,7 +133,7 @@ struct Part {
 }
 
 /// How far one reading has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     /// So many bytes of the prefix have come, where it stands before this byte of the text.
     InPrefix { come: usize, text: usize },

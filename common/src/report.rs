@@ -43,8 +43,12 @@ impl Report {
 
     /// Under `cargo run` it is cargo again; started by hand it is this program as it was typed.
     fn client_command(&self, bound: SocketAddr) -> String {
-        let by_hand = std::env::args().next().filter(|_| std::env::var_os("CARGO").is_none());
-        let program = by_hand.unwrap_or_else(|| format!("cargo run -q -p {} --", self.program));
+        let by_hand = std::env::args_os().next().filter(|_| std::env::var_os("CARGO").is_none());
+        let program = match by_hand.map(|path| path.to_string_lossy().into_owned()) {
+            None => format!("cargo run -q -p {} --", self.program),
+            Some(path) if path.contains(' ') => format!("\"{path}\""),
+            Some(path) => path,
+        };
         let address = crate::addr::Address::from(crate::addr::reachable(bound));
         if address == crate::addr::Address::default() {
             format!("{program} client 안녕하세요")

@@ -4,10 +4,9 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::report::Report;
-use common::shutdown::GRACE;
 
 use super::*;
 
@@ -183,7 +182,7 @@ fn a_stop_ends_a_client_that_goes_on_sending_and_reading() {
 #[cfg(not(windows))]
 fn a_stop_ends_a_client_that_reads_slowly() {
     let options = Options { prefix: "x".repeat(1000), ..options(Framing::Line) };
-    let started = Instant::now();
+    let started = std::time::Instant::now();
     let (left, gone) = mpsc::channel::<()>();
     attending(options, |mut client, stop| {
         client.write_all(&b"\n".repeat(65_536)).unwrap(); // 64 MiB of replies
@@ -197,5 +196,5 @@ fn a_stop_ends_a_client_that_reads_slowly() {
         });
     });
     drop(left);
-    assert!(started.elapsed() >= GRACE);
+    assert!(started.elapsed() >= common::shutdown::GRACE);
 }
