@@ -13,7 +13,7 @@ mdbook_version=0.5.4
 tools=${BOOK_TOOLS:-target/tools}
 
 for program in cargo node npm; do
-  command -v "$program" >/dev/null || { echo "docs/build.sh: needs $program; see the page questions.md" >&2; exit 1; }
+  command -v "$program" >/dev/null || { echo "docs/build.sh: needs $program: install it first" >&2; exit 1; }
 done
 
 mdbook=mdbook
