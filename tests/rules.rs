@@ -114,3 +114,15 @@ fn the_readmes_say_the_same_in_both_languages() {
     };
     assert_eq!(shape(&english), shape(&korean));
 }
+
+#[test]
+fn the_first_run_in_the_readmes_is_the_one_that_was_run() {
+    let recorded = fs::read_to_string(top().join("docs/transcripts/udp-first-run.txt")).unwrap();
+    let recorded: Vec<_> = recorded.lines().filter_map(|line| Some(line.split_once(" │ ")?.1)).collect();
+    for name in ["README.md", "README.ko.md"] {
+        let text = fs::read_to_string(top().join(name)).unwrap();
+        let block = text.split("```").find_map(|block| block.strip_prefix("console")).unwrap();
+        let lines = block.lines().map(|line| line.split("  #").next().unwrap().trim());
+        assert_eq!(lines.filter(|line| !line.is_empty()).collect::<Vec<_>>(), recorded, "{name}");
+    }
+}
