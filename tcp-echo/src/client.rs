@@ -170,8 +170,8 @@ fn receive(
             return ended(&mut lock(sending), answered, server);
         }
         answered = true;
-        last_arrival = Instant::now();
         output.write_all(&buffer[..length]).and_then(|()| output.flush()).map_err(Error::Output)?;
+        last_arrival = Instant::now(); // not before: how long the output takes is no fault of the server
         let mut state = lock(sending);
         state.owed_since = state.ended.as_ref().map(|_| Instant::now());
     }

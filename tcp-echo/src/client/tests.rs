@@ -206,3 +206,33 @@ fn an_output_that_fails_is_reported() {
     let ended = talk(stream, io::empty(), &mut Broken, options);
     assert_eq!(ended.unwrap_err().to_string(), "cannot write the answer: nobody reads");
 }
+
+/// Output to somebody who takes a break before the first byte, as a person does in `less`.
+struct TakesABreak(u64);
+
+impl Write for TakesABreak {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0 == 0 {
+            thread::sleep(Duration::from_secs(3));
+        }
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_output_that_takes_longer_than_the_timeout_is_no_fault_of_the_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (peer, _) = listener.accept().unwrap();
+    thread::spawn(move || io::copy(&mut &peer, &mut &peer));
+    let size = 32 << 20; // more than all buffers: the client is blocked in its `write` during the break
+    let options = Options { framing: Framing::Raw, timeout: "2".parse().unwrap(), trace: Trace::new(false) };
+    let mut output = TakesABreak(0);
+    talk(stream, io::repeat(b'x').take(size), &mut output, options).unwrap();
+    assert_eq!(output.0, size);
+}
