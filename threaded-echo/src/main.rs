@@ -1,4 +1,5 @@
-//! The edge of `threaded-echo`: arguments, Ctrl-C and the exit status. What it does is in `server.rs` and `client.rs`.
+//! The edge of `threaded-echo`: arguments, Ctrl-C and the exit status. What it does is in `server.rs` and `swarm.rs`; its
+//! client is that of `tcp-echo`.
 
 use std::error::Error;
 use std::fs;

@@ -121,8 +121,10 @@ impl<'env> Host<'env> {
 
     fn refuse(&self, stream: Watched<'env>, peer: SocketAddr) {
         self.report.line(format_args!("client {peer} refused: the server is full"));
-        // It fits into the empty send buffer of a new connection, so this does not block.
-        let _ = self.stop.write_all(&*stream, b"error: server is full, try again later\n");
+        let reply = b"error: server is full, try again later\n";
+        self.options.trace.bytes(peer, "send", reply);
+        let _ = self.stop.write_all(&*stream, reply); // it fits into the send buffer of a new connection: no blocking
+        self.options.trace.call(peer, "close");
         self.closer.close(stream);
     }
 }

@@ -22,7 +22,7 @@ pub struct Options {
     pub trace: Trace,
 }
 
-/// The largest datagram: a length field of 16 bits, less the headers of IPv4 (20 bytes) and UDP (8) (RFC 768).
+/// The largest datagram over IPv4: a length field of 16 bits, less the headers of IPv4 (20 bytes) and UDP (8) (RFC 768).
 pub const MAX_DATAGRAM: usize = 65_507;
 
 /// Larger than any datagram. `recv_from` cuts off what does not fit, without a word on Unix.
@@ -134,7 +134,7 @@ fn send(socket: &UdpSocket, reply: &mut Vec<u8>, peer: SocketAddr, trace: Trace)
 }
 // ANCHOR_END: answer
 
-/// What the system says of a datagram that is too long: over [`MAX_DATAGRAM`] bytes anywhere. macOS says so from 9,217 bytes on unless it is told
+/// What the system says of a datagram that is too long for it. For macOS that is one over 9,216 bytes, unless it was told
 /// otherwise (sysctl net.inet.udp.maxdgram).
 pub(crate) const EMSGSIZE: i32 = match () {
     () if cfg!(windows) => 10040,
