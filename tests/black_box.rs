@@ -257,12 +257,14 @@ mod stopping {
     #[test]
     fn a_second_interrupt_cuts_it_short() {
         let server = Server::start("threaded-echo", &[]);
+        let idle = connect(&server);
+        assert_eq!(ask(&idle, "a"), format!("{PREFIX}a"));
         let mut stubborn = connect(&server);
         stubborn.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
         while stubborn.write_all(&[b'x'; 65_536]).is_ok() {}
         server.signal(Signal::INT);
-        // The stop is under way when the server no longer accepts: only then the second signal is a second one.
-        while TcpStream::connect(server.address).is_ok_and(|mut stream| stream.read(&mut [0; 1]).is_err()) {}
+        // The stop is under way once it has ended the idle client, and the stubborn one still holds it.
+        assert_eq!((&idle).read(&mut [0; 1]).unwrap(), 0);
         server.signal(Signal::INT);
         let end = server.end();
         assert_eq!(end.status.code(), Some(130), "{end:?}");
