@@ -1,4 +1,7 @@
 use std::fs;
+use std::path::Path;
+
+use tests::{CHECKS, TRAPS};
 
 use crate::book_pages::{Item, Kind, Page, none, pages, root};
 
@@ -175,4 +178,44 @@ fn pairs_show_the_same_step_in_both_languages() {
         wrong.extend(open.map(|group| format!("{}: this {} has no </div>", page.place(group.line), group.class)));
     }
     none(wrong);
+}
+
+/// All that the Rust files below a folder say.
+fn rust(folder: &Path) -> String {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let texts = paths.map(|path| match path.extension() {
+        _ if path.is_dir() => rust(&path),
+        Some(extension) if extension == "rs" => fs::read_to_string(path).unwrap(),
+        _ => String::new(),
+    });
+    texts.collect()
+}
+
+/// What is wrong with the name of a test or of a check in a command.
+fn wrong_name(command: &str) -> Option<String> {
+    let words: Vec<_> = command.split(' ').collect();
+    let behind = |flag| words.iter().position(|word| *word == flag).and_then(|at| words.get(at + 1)).copied();
+    if let Some(name) = behind("--only") {
+        let is_known = TRAPS.contains(&name) || CHECKS.iter().any(|check| check.name == name);
+        return (!is_known).then(|| format!("no check has the name {name}"));
+    }
+    let (package, name) = (behind("-p")?, words.last()?);
+    let is_known =
+        !words.starts_with(&["cargo", "test"]) || rust(&root().join(package)).contains(&format!("fn {name}"));
+    (!is_known).then(|| format!("no test of {package} begins with {name}"))
+}
+
+/// A test that was renamed would leave a command behind that runs none, and passes.
+#[test]
+fn the_tests_and_checks_that_a_page_names_are_there() {
+    let mut wrong = Vec::new();
+    for page in &pages() {
+        for (item, _, body) in blocks(page).filter(|(_, language, _)| *language == "sh") {
+            let names = body.lines().filter_map(wrong_name);
+            wrong.extend(names.map(|why| format!("{}: {why}", page.place(item.line))));
+        }
+    }
+    none(wrong);
+    assert!(wrong_name("cargo test -p common no_such_test").is_some());
+    assert!(wrong_name("cargo run -q -p tests -- tcp --only no-such-check").is_some());
 }

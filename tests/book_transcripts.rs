@@ -18,6 +18,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -58,13 +59,17 @@ fn programs() -> &'static Path {
 }
 
 /// A port that no socket has, not even one whose connection has ended a minute ago: some programs could not listen there.
-fn free_port() -> u16 {
+///
+/// The socket that comes with it has the next port, for as long as the session lasts: so no other run of these tests, at
+/// the same time, takes the same one.
+fn free_port() -> (u16, UdpSocket) {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + (std::process::id() % 10_000) as u16; // below those that the system gives to clients
+    let first = 20_000 + (std::process::id() % 5_000) as u16 * 2; // below those that the system gives to clients
     loop {
-        let port = first + NEXT.fetch_add(1, Relaxed) % 2_000;
+        let port = first + NEXT.fetch_add(1, Relaxed) % 1_000 * 2;
+        let Ok(reserved) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port + 1)) else { continue };
         if !has_socket("tcp", port, "") && !has_socket("udp", port, "") {
-            return port;
+            return (port, reserved);
         }
     }
 }
@@ -347,7 +352,8 @@ impl Normal {
 
 /// Runs a session to its end: what it has shown, or the step that failed, and what had been shown by then.
 fn run(script: &str) -> Result<String, String> {
-    let mut session = Session { port: free_port(), terminals: HashMap::new(), shown: Vec::new() };
+    let (port, _reserved) = free_port();
+    let mut session = Session { port, terminals: HashMap::new(), shown: Vec::new() };
     for (at, line) in script.lines().enumerate() {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
