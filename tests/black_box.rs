@@ -270,6 +270,32 @@ mod stopping {
         assert_eq!(end.status.code(), Some(130), "{end:?}");
     }
 
+    /// Nobody reads what it prints: it may wait for that, but not when it is to end.
+    #[test]
+    fn a_stdout_that_nobody_reads_does_not_hold_it() {
+        use std::net::UdpSocket;
+        use std::process::Stdio;
+        let mut child = command("udp-echo", &["--address", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut first = Vec::new();
+        while !first.ends_with(b"\n") {
+            let mut byte = [0];
+            stdout.read_exact(&mut byte).unwrap();
+            first.push(byte[0]);
+        }
+        let first = String::from_utf8(first).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.connect(first.trim().rsplit(' ').next().unwrap()).unwrap();
+        client.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let is_answered = || client.send(b"a").is_ok() && client.recv(&mut [0; 64]).is_ok();
+        assert!((0..100_000).any(|_| !is_answered()), "the pipe never fills");
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
+        let started = std::time::Instant::now();
+        let status = crate::harness::wait(&mut child);
+        assert!(status.success() && started.elapsed() < PROMISED + Duration::from_secs(1), "{status}");
+        drop(stdout);
+    }
+
     #[test]
     fn the_port_is_free_again_at_once() {
         let server = Server::start("threaded-echo", &[]);

@@ -55,7 +55,7 @@ struct CommonArgs {
     #[arg(default_value_t)]
     address: Address,
     /// What its replies begin with; '' for a plain echo
-    #[arg(long, value_name = "TEXT", default_value = "서버로부터 응답: ")]
+    #[arg(long, value_name = "TEXT", default_value = "서버로부터 응답: ", allow_hyphen_values = true)]
     prefix: String,
     /// Only the check of this name, or those of this trap; can be given again for more
     #[arg(long, value_name = "NAME")]

@@ -8,8 +8,11 @@ use std::fmt::{self, Arguments, Display, Formatter};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
 
 /// The voice of one server, and its counters. Shared by all its threads.
 pub struct Report {
@@ -52,6 +55,8 @@ impl Report {
         let address = crate::addr::Address::from(crate::addr::reachable(bound));
         if address == crate::addr::Address::default() {
             format!("{program} client 안녕하세요")
+        } else if bound.is_ipv6() {
+            format!("{program} client --address \"{address}\" 안녕하세요") // to zsh, brackets are a pattern
         } else {
             format!("{program} client --address {address} 안녕하세요")
         }
@@ -98,12 +103,19 @@ impl Report {
         self.clients.fetch_add(1, Relaxed);
     }
 
-    /// The last line: clients, messages and bytes in all.
-    pub fn summary(&self) {
-        let clients = count(self.clients.load(Relaxed), "client");
-        let messages = count(self.messages.load(Relaxed), "message");
-        let bytes = count(self.bytes.load(Relaxed), "byte");
-        self.line(format_args!("stopped: {clients}, {messages}, {bytes}"));
+    /// The last line: clients, messages and bytes in all. It is not waited for: when nobody reads stdout, or Ctrl-S holds
+    /// it, a server has to end all the same.
+    pub fn summary(self: &Arc<Self>) {
+        let report = Arc::clone(self);
+        let (printed, done) = bounded(1);
+        let printing = thread::Builder::new().spawn(move || {
+            let clients = count(report.clients.load(Relaxed), "client");
+            let messages = count(report.messages.load(Relaxed), "message");
+            let bytes = count(report.bytes.load(Relaxed), "byte");
+            report.line(format_args!("stopped: {clients}, {messages}, {bytes}"));
+            printed.send(())
+        });
+        let _ = printing.map(|_| done.recv_timeout(Duration::from_millis(100)));
     }
 }
 

@@ -22,12 +22,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, select};
 
 use crate::addr::reachable;
 
 /// How long after a stop a conversation may go on, with a client that keeps sending or is slow to read.
 pub const GRACE: Duration = Duration::from_secs(1);
+
+/// After a stop, a client from which nothing has come for so long is not sending any more. Linux asks again after 200 ms
+/// whether a full buffer has room, and so do those who wait for it.
+pub const QUIET: Duration = Duration::from_millis(300);
 
 /// How long after a stop the program is left, whatever is still blocked: inside the 2 s that we promise.
 pub const LIMIT: Duration = Duration::from_millis(1_800);
@@ -245,12 +249,12 @@ pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-/// A thread that closes the streams of clients that were told an error, so that no other thread has to wait for them.
+/// A thread that closes the streams of clients that may be sending still, so that no other thread has to wait for them.
 ///
-/// Closing a socket with unread bytes in it sends a reset (RFC 1122, section 4.2.2.13), and on Windows and macOS a reset
-/// destroys what the other side had not read yet: the error reply that explains why we close. So our side of the stream is
-/// ended first, and then what still comes is read for a moment: at most 1 s and 16 MiB, until the client ends its own side.
-/// HTTP servers have to do the same (RFC 9112, section 9.6).
+/// Closing a socket with unread bytes in it sends a reset (RFC 1122, section 4.2.2.13), and a reset destroys what the other
+/// side had not received yet, on Windows and macOS even what it had not read yet: the last replies, and the error that
+/// explains why we close. So our side of the stream is ended first, and then what still comes is read for a moment: at most
+/// 1 s and 16 MiB, until the client ends its own side. HTTP servers have to do the same (RFC 9112, section 9.6).
 #[derive(Clone)]
 pub struct Closer<'stop>(Sender<Watched<'stop>>);
 
@@ -265,40 +269,79 @@ impl<'stop> Closer<'stop> {
         'stop: 'scope,
     {
         let (sender, streams) = bounded::<Watched<'stop>>(MAX_LINGERING);
-        thread::Builder::new().spawn_scoped(scope, move || {
-            for stream in streams {
-                linger(&stream);
-            }
-        })?;
+        thread::Builder::new().spawn_scoped(scope, move || linger(&streams))?;
         Ok(Closer(sender))
     }
 
     /// Ends our side of the stream now, and closes it when the client has had its moment. When too many have theirs at
     /// once, the stream is closed at once.
+    ///
+    /// After a stop our side is ended by the close: Linux answers data with a reset once both directions are shut down.
     pub fn close(&self, stream: Watched<'stop>) {
-        let _ = stream.shutdown(Shutdown::Write); // fails only if the client has gone
+        if !stream.0.stop.is_requested() {
+            let _ = stream.shutdown(Shutdown::Write); // fails only if the client has gone
+        }
         let _ = self.0.try_send(stream); // dropped, and so closed, when there is no place
     }
 }
 
-/// How many streams may wait for their moment.
-const MAX_LINGERING: usize = 64;
+/// How many clients may have their moment at once; as many may wait for theirs to begin.
+const MAX_LINGERING: usize = 128;
 
-/// How long, and for how many bytes, the moment lasts.
-const LINGER: (Duration, usize) = (Duration::from_secs(1), 16 << 20);
+/// How often the lingering clients are looked after; when there are none, nothing has to be done.
+const LINGER_TICK: Duration = Duration::from_millis(10);
 
 // ANCHOR: linger
-fn linger(mut stream: &TcpStream) {
-    let (time, mut bytes) = LINGER;
-    let deadline = Instant::now() + time;
-    let mut scrap = [0; 8192];
-    while bytes > 0 {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // An error is the end of the moment, a reset, or a timeout of zero, which std refuses.
-        match stream.set_read_timeout(Some(left)).and_then(|()| stream.read(&mut scrap)) {
-            Ok(0) | Err(_) => return,
-            Ok(length) => bytes = bytes.saturating_sub(length),
+/// Gives each client its moment, all at the same time, until no more can come.
+fn linger(streams: &Receiver<Watched<'_>>) {
+    let mut lingering = Vec::new();
+    loop {
+        let next = match lingering.is_empty() {
+            true => streams.recv().map_err(RecvTimeoutError::from),
+            false => streams.recv_timeout(LINGER_TICK),
+        };
+        match next {
+            Ok(_) if lingering.len() >= MAX_LINGERING => {} // closed at once
+            Ok(stream) => lingering.extend(Moment::begin(stream)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) if lingering.is_empty() => return,
+            Err(RecvTimeoutError::Disconnected) => drop(after(LINGER_TICK).recv()),
         }
+        lingering.retain_mut(Moment::goes_on);
+    }
+}
+
+/// The moment of one client.
+struct Moment<'stop> {
+    stream: Watched<'stop>,
+    began: Instant,
+    /// When something has come last.
+    heard: Instant,
+    bytes_left: usize,
+}
+
+impl<'stop> Moment<'stop> {
+    fn begin(stream: Watched<'stop>) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Moment { stream, began: Instant::now(), heard: Instant::now(), bytes_left: 16 << 20 })
+    }
+
+    /// Reads what has come; whether more may come.
+    fn goes_on(&mut self) -> bool {
+        let stop = self.stream.0.stop;
+        let mut scrap = [0; 8192];
+        while self.bytes_left > 0 && self.began.elapsed() < Duration::from_secs(1) && !stop.is_overdue() {
+            match (&*self.stream).read(&mut scrap) {
+                Ok(0) if stop.is_requested() => return self.heard.elapsed() < QUIET, // not the client has ended our reads
+                Ok(0) => return false,
+                Ok(length) => {
+                    self.bytes_left = self.bytes_left.saturating_sub(length);
+                    self.heard = Instant::now();
+                }
+                Err(error) => return is_timeout(&error), // nothing has come
+            }
+        }
+        false
     }
 }
 // ANCHOR_END: linger

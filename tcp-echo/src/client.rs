@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{self, Cursor, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use common::trace::Trace;
 /// How the client treats the server.
 #[derive(Clone, Copy)]
 pub struct Options {
-    /// In [`Framing::Line`] a message is sent with a line ending.
+    /// In [`Framing::Line`] a message is sent with a line ending, and no answer is owed to half a line.
     pub framing: Framing,
     /// How long to wait for a byte while something is owed.
     pub timeout: Timeout,
@@ -74,12 +74,21 @@ pub fn talk(
     let server = stream.peer_addr().map_err(Error::Receive)?;
     let sending = Arc::new((stream, Mutex::new(Sending::default())));
     let receiving = Arc::clone(&sending);
+    let (sender, finished) = mpsc::channel::<()>();
     // Not a scoped thread: when the server closes while a person is typing, nothing can end the read of that input.
     thread::Builder::new()
-        .spawn(move || send(&sending.0, input, &sending.1, server, options.trace))
+        .spawn(move || {
+            send(&sending.0, input, &sending.1, server, options);
+            drop(sender);
+        })
         .map_err(Error::Thread)?;
-    receive(&receiving.0, output, &receiving.1, server, options)
+    let answered = receive(&receiving.0, output, &receiving.1, server, options)?;
+    let _ = finished.recv_timeout(MOMENT); // it may be about to find that the input has ended too
+    ended(&mut lock(&receiving.1), answered, server)
 }
+
+/// When the server has ended its side, so long is waited for the input to end.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// How far the thread that sends has come.
 #[derive(Default)]
@@ -87,7 +96,7 @@ struct Sending {
     /// Something was sent.
     started: bool,
     /// Everything is sent, or nothing more can be.
-    ended: Option<io::Result<()>>,
+    ended: Option<Result<(), Error>>,
     /// Since when an answer is owed to us, and nothing has arrived.
     owed_since: Option<Instant>,
     /// Since when it is in a `write`, which ends only if the server reads.
@@ -107,12 +116,12 @@ fn lock(sending: &Mutex<Sending>) -> MutexGuard<'_, Sending> {
     sending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn send(stream: &TcpStream, input: impl Read, sending: &Mutex<Sending>, server: SocketAddr, trace: Trace) {
-    let result = send_all(stream, input, sending, server, trace);
+fn send(stream: &TcpStream, input: impl Read, sending: &Mutex<Sending>, server: SocketAddr, options: Options) {
+    let result = send_all(stream, input, sending, server, options);
     let mut sending = lock(sending);
     sending.ended = Some(result);
     sending.owed_since = Some(Instant::now()); // now the server owes us its end of the stream too
-    trace.call(server, "shutdown");
+    options.trace.call(server, "shutdown");
     let _ = stream.shutdown(Shutdown::Write); // fails only if the connection has: `receive` finds that out
 }
 
@@ -121,36 +130,39 @@ fn send_all(
     mut input: impl Read,
     sending: &Mutex<Sending>,
     server: SocketAddr,
-    trace: Trace,
-) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+    options: Options,
+) -> Result<(), Error> {
+    stream.set_nodelay(true).map_err(Error::Send)?;
     let mut buffer = vec![0; 65_536];
     loop {
         let length = match input.read(&mut buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            result => result?,
+            result => result.map_err(Error::Input)?,
         };
         if length == 0 {
             return Ok(());
         }
         let mut state = lock(sending);
         state.started = true;
-        state.owed_since.get_or_insert_with(Instant::now);
+        if options.framing != Framing::Line || buffer[..length].contains(&b'\n') {
+            state.owed_since.get_or_insert_with(Instant::now); // but for half a line, nothing is owed
+        }
         state.writing_since = Some(Instant::now());
         drop(state);
-        trace.bytes(server, "send", &buffer[..length]);
-        stream.write_all(&buffer[..length])?;
+        options.trace.bytes(server, "send", &buffer[..length]);
+        stream.write_all(&buffer[..length]).map_err(Error::Send)?;
         lock(sending).writing_since = None;
     }
 }
 
+/// Copies what arrives to `output` until the server has ended its side; whether anything has arrived.
 fn receive(
     mut stream: &TcpStream,
     output: &mut impl Write,
     sending: &Mutex<Sending>,
     server: SocketAddr,
     options: Options,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let mut buffer = vec![0; 65_536];
     let mut answered = false;
     let mut last_arrival = Instant::now();
@@ -167,7 +179,7 @@ fn receive(
         };
         options.trace.bytes(server, "recv", &buffer[..length]);
         if length == 0 {
-            return ended(&mut lock(sending), answered, server);
+            return Ok(answered);
         }
         answered = true;
         output.write_all(&buffer[..length]).and_then(|()| output.flush()).map_err(Error::Output)?;
@@ -181,7 +193,7 @@ fn receive(
 /// The server has ended its side. Was it its turn?
 fn ended(sending: &mut Sending, answered: bool, server: SocketAddr) -> Result<(), Error> {
     match sending.ended.take() {
-        Some(Err(error)) => Err(Error::Send(error)),
+        Some(Err(error)) => Err(error),
         None => Err(Error::ClosedEarly(server)),
         _ if sending.started && !answered => Err(Error::NoAnswer(server)),
         _ => Ok(()),
@@ -196,7 +208,9 @@ pub enum Error {
     Connect(SocketError),
     /// No thread could be started to send.
     Thread(io::Error),
-    /// Input could not be read, or not be sent.
+    /// The input could not be read.
+    Input(io::Error),
+    /// The connection took no more.
     Send(io::Error),
     /// The connection failed.
     Receive(io::Error),
@@ -215,6 +229,7 @@ impl fmt::Display for Error {
         match self {
             Error::Connect(error) => error.fmt(f),
             Error::Thread(error) => write!(f, "cannot start a thread to send: {}", why(error)),
+            Error::Input(error) => write!(f, "cannot read the input: {}", why(error)),
             Error::Send(error) => write!(f, "cannot send everything: {}", why(error)),
             Error::Receive(error) => write!(f, "cannot receive: {}", why(error)),
             Error::Output(error) => write!(f, "cannot write the answer: {}", why(error)),

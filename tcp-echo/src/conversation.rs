@@ -4,10 +4,11 @@
 
 use std::io;
 use std::net::TcpStream;
+use std::time::Instant;
 
 use common::framing::{Framing, FramingError, Messages};
 use common::report::{Client, why};
-use common::shutdown::{Stop, Timeout, WRITE_TICK, is_timeout};
+use common::shutdown::{QUIET, Stop, Timeout, WRITE_TICK, is_timeout};
 use common::trace::Trace;
 
 /// How clients are treated.
@@ -27,7 +28,8 @@ pub struct Options {
 pub enum Farewell {
     /// At once.
     Close,
-    /// After a moment, for the client was told an error and has to read it.
+    /// After a moment, for the client may be sending still, and has to get what it was told: an error, or, at a stop, its
+    /// last replies.
     Linger,
 }
 
@@ -36,9 +38,9 @@ pub fn attend(stream: &TcpStream, mut client: Client<'_>, options: &Options, sto
     let ended = converse(stream, &mut client, options, stop);
     options.trace.call(client.peer, "close");
     match ended {
-        Ok(()) => {
+        Ok(heard) => {
             client.left();
-            Farewell::Close
+            if stop.is_requested() && heard.elapsed() < QUIET { Farewell::Linger } else { Farewell::Close }
         }
         Err(Trouble::Lost(why)) => {
             client.failed(why);
@@ -59,9 +61,10 @@ enum Trouble {
     Lost(String),
 }
 
-/// Answers each message of a client, until the client has ended its side or a stop is requested.
+/// Answers each message of a client, until the client has ended its side or a stop is requested: when something has
+/// arrived last.
 // ANCHOR: converse
-fn converse(stream: &TcpStream, client: &mut Client<'_>, options: &Options, stop: &Stop) -> Result<(), Trouble> {
+fn converse(stream: &TcpStream, client: &mut Client<'_>, options: &Options, stop: &Stop) -> Result<Instant, Trouble> {
     set_up(stream, options.idle_timeout).map_err(|error| lost("set its timeouts", &error))?;
     let peer = client.peer;
     let send = |replies: &[u8]| {
@@ -70,10 +73,11 @@ fn converse(stream: &TcpStream, client: &mut Client<'_>, options: &Options, stop
     };
     let mut messages = Messages::new(stream, options.framing);
     let mut replies = Vec::new();
+    let mut heard = Instant::now();
     loop {
         let arrived = match messages.read() {
             Ok(arrived) => arrived,
-            Err(_) if stop.is_requested() => return Ok(()), // Windows fails the read that a stop has ended
+            Err(_) if stop.is_requested() => return Ok(heard), // Windows fails the read that a stop has ended
             Err(error) if is_timeout(&error) => {
                 let error = format!("nothing has arrived for {}", options.idle_timeout);
                 send(format!("error: {error}\n").as_bytes())?;
@@ -83,7 +87,7 @@ fn converse(stream: &TcpStream, client: &mut Client<'_>, options: &Options, stop
         };
         options.trace.bytes(peer, "recv", messages.arrived());
         if arrived == 0 && stop.is_requested() {
-            return Ok(()); // the stop has ended the stream, not the client: half a message is not answered
+            return Ok(heard); // the stop has ended the stream, not the client: half a message is not answered
         }
         // One `recv` has taken all that had arrived, and one `send` answers every message in it.
         while let Some(batch) = answer(&mut messages, options, &mut replies) {
@@ -94,8 +98,9 @@ fn converse(stream: &TcpStream, client: &mut Client<'_>, options: &Options, stop
             }
         }
         if arrived == 0 || stop.is_overdue() {
-            return Ok(());
+            return Ok(heard);
         }
+        heard = Instant::now();
     }
 }
 // ANCHOR_END: converse

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 use common::addr::Address;
 use common::framing::Framing;
-use common::report::{Report, complain};
+use common::report::{Report, complain, why};
 use common::shutdown::{Ended, Stop, Timeout, run};
 use common::trace::Trace;
 use crossbeam_channel::unbounded;
@@ -38,7 +38,7 @@ struct ServerArgs {
     #[arg(short, long, value_name = "HOST:PORT", default_value_t)]
     address: Address,
     /// What each reply begins with; '' for a plain echo
-    #[arg(long, value_name = "TEXT", default_value = "서버로부터 응답: ")]
+    #[arg(long, value_name = "TEXT", default_value = "서버로부터 응답: ", allow_hyphen_values = true)]
     prefix: String,
     /// Where a message ends: chunk, line or raw
     #[arg(long, default_value_t)]
@@ -88,7 +88,8 @@ fn main() -> ExitCode {
 fn serve(args: ServerArgs) -> Result<ExitCode, Box<dyn Error>> {
     let listener = args.address.listen()?;
     let (interrupt, interrupts) = unbounded();
-    ctrlc::set_handler(move || interrupt.send(()).unwrap_or_default())?; // Ctrl-C and SIGTERM
+    ctrlc::set_handler(move || interrupt.send(()).unwrap_or_default()) // Ctrl-C and SIGTERM
+        .map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
     let report = Arc::new(Report::new("tcp-echo", args.quiet));
     report.listening(listener.local_addr()?);
     let stop = Arc::new(Stop::new());
@@ -98,7 +99,8 @@ fn serve(args: ServerArgs) -> Result<ExitCode, Box<dyn Error>> {
         let options = Options { framing, prefix, idle_timeout, trace: Trace::new(args.trace) };
         move || server::serve(&listener, &options, &stop, &report)
     };
-    Ok(match run(&stop, &interrupts, serve)? {
+    let ended = run(&stop, &interrupts, serve).map_err(|error| format!("cannot serve: {}", why(&error)))?;
+    Ok(match ended {
         Ended::Stopped => {
             report.summary();
             ExitCode::SUCCESS

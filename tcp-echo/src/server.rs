@@ -38,20 +38,24 @@ pub fn serve(listener: &TcpListener, options: &Options, stop: &Stop, report: &Re
 /// How long to wait before asking again when `accept` fails for want of something, such as descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The next client, or `None` once a stop is requested.
+/// The next client. Once a stop is requested, only who has said something while it waited, and then `None`.
 pub fn accept(
     listener: &TcpListener,
     options: &Options,
     stop: &Stop,
     report: &Report,
 ) -> Option<(TcpStream, SocketAddr)> {
-    while !stop.is_requested() {
+    while !stop.is_overdue() {
+        if stop.is_requested() {
+            listener.set_nonblocking(true).ok()?; // nobody is waited for any more
+        }
         match listener.accept() {
-            _ if stop.is_requested() => break, // this may be the connection that wakes us
+            Ok((stream, _)) if stop.is_requested() && !has_spoken(&stream) => {} // the connection that wakes us is one
             Ok((stream, peer)) => {
                 options.trace.call(peer, "accept");
                 return Some((stream, peer));
             }
+            Err(_) if stop.is_requested() => break, // the backlog is empty
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {} // it has gone before its turn came
             Err(error) => {
                 report.recurring_error(format_args!("cannot accept a client: {}; trying again", why(&error)));
@@ -62,6 +66,11 @@ pub fn accept(
     None
 }
 // ANCHOR_END: serve
+
+fn has_spoken(stream: &TcpStream) -> bool {
+    let spoken = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0])).is_ok_and(|length| length > 0);
+    spoken && stream.set_nonblocking(false).is_ok() // as it was, for the conversation
+}
 
 #[cfg(test)]
 mod tests;

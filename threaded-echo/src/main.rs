@@ -47,7 +47,7 @@ struct ServerArgs {
     #[arg(short, long, value_name = "HOST:PORT", default_value_t)]
     address: Address,
     /// What each reply begins with; '' for a plain echo
-    #[arg(long, value_name = "TEXT", default_value = "서버로부터 응답: ")]
+    #[arg(long, value_name = "TEXT", default_value = "서버로부터 응답: ", allow_hyphen_values = true)]
     prefix: String,
     /// Where a message ends: chunk, line or raw
     #[arg(long, default_value_t)]
@@ -139,7 +139,8 @@ fn main() -> ExitCode {
 fn serve(args: ServerArgs) -> Result<ExitCode, Box<dyn Error>> {
     let listener = args.address.listen()?;
     let (interrupt, interrupts) = unbounded();
-    ctrlc::set_handler(move || interrupt.send(()).unwrap_or_default())?; // Ctrl-C and SIGTERM
+    ctrlc::set_handler(move || interrupt.send(()).unwrap_or_default()) // Ctrl-C and SIGTERM
+        .map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
     let report = Arc::new(Report::new("threaded-echo", args.quiet));
     report.listening(listener.local_addr()?);
     let stop = Arc::new(Stop::new());
@@ -151,7 +152,8 @@ fn serve(args: ServerArgs) -> Result<ExitCode, Box<dyn Error>> {
         let options = Options { framing, prefix, idle_timeout, trace: Trace::new(args.trace) };
         move || server::serve(&listener, &options, threads, &stop, &report)
     };
-    Ok(match run(&stop, &interrupts, serve)? {
+    let ended = run(&stop, &interrupts, serve).map_err(|error| format!("cannot serve: {}", why(&error)))?;
+    Ok(match ended {
         Ended::Stopped => {
             report.summary();
             ExitCode::SUCCESS
@@ -181,9 +183,12 @@ fn swarm(args: &SwarmArgs) -> Result<ExitCode, Box<dyn Error>> {
     let courses = swarm::run(address, &options, |replies| {
         if stderr.is_terminal() {
             let bar = "█".repeat(replies * 40 / all);
-            let _ = write!(stderr, "\r{bar:░<40} {replies}/{all} replies{}", if replies == all { "\n" } else { "" });
+            let _ = write!(stderr, "\r{bar:░<40} {replies}/{all} replies");
         }
     })?;
+    if io::stderr().is_terminal() {
+        let _ = writeln!(io::stderr()); // what comes now stands below the bar
+    }
     let (each, every) = (count(*messages as u64, "message"), count(*clients as u64, "client"));
     let title = format!("{every} at {address}, {each} each, {hold} ms apart");
     let chart = Chart { courses: &courses, width: 60 };

@@ -163,6 +163,7 @@ const BARS: usize = 640;
 impl Chart<'_> {
     /// The picture as SVG, in the light or dark colours that the reader's system asks for.
     pub fn svg(&self, title: &str) -> String {
+        let title = title.replace('&', "&amp;").replace('<', "&lt;");
         let chart = Chart { courses: self.courses, width: BARS };
         let (width, height) = (NUMBERS + BARS + 16, ROW * (self.courses.len() + 3));
         let mut svg = format!(

@@ -95,16 +95,16 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// What the last of the addresses came to.
+    /// What the first of the addresses came to.
     pub fn ask(&mut self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut result = Err(Error::NoAddress);
+        let mut first = None;
         for server in self.servers.clone() {
-            result = self.ask_at(server, message);
-            if result.is_ok() {
-                break;
+            match self.ask_at(server, message) {
+                Ok(reply) => return Ok(reply),
+                Err(error) => _ = first.get_or_insert(error),
             }
         }
-        result
+        Err(first.unwrap_or(Error::NoAddress))
     }
 
     // ANCHOR: ask
@@ -119,8 +119,8 @@ impl Client {
         let socket = self.socket.insert(socket);
         for _ in 0..=self.options.retries {
             self.options.trace.bytes(server, "send", message);
-            socket.send(message).map_err(|error| failed(server, message, error))?;
-            let reply = receive(socket, server, self.options).map_err(|error| failed(server, message, error))?;
+            socket.send(message).map_err(|error| failed(server, error))?;
+            let reply = receive(socket, server, self.options).map_err(|error| failed(server, error))?;
             if let Some(reply) = reply {
                 return Ok(reply);
             }
@@ -151,11 +151,11 @@ fn receive(socket: &UdpSocket, server: SocketAddr, options: Options) -> io::Resu
     }
 }
 
-fn failed(server: SocketAddr, message: &[u8], error: io::Error) -> Error {
+fn failed(server: SocketAddr, error: io::Error) -> Error {
     match error.kind() {
         // Windows says `reset` of a closed port, the others say `refused`.
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Error::ClosedPort(server),
-        _ if error.raw_os_error() == Some(EMSGSIZE) => Error::TooLong(message.len()),
+        _ if error.raw_os_error() == Some(EMSGSIZE) => Error::TooLong,
         _ => Error::Failed(server, error),
     }
 }
@@ -172,8 +172,8 @@ pub enum Error {
     ClosedPort(SocketAddr),
     /// The socket failed.
     Failed(SocketAddr, io::Error),
-    /// The message, of so many bytes or more, does not fit in a datagram.
-    TooLong(usize),
+    /// The message does not fit in a datagram.
+    TooLong,
     /// The message was sent as often as the options say, and no answer came.
     NoAnswer(SocketAddr, Options),
     /// So many lines were not answered; each has been reported.
@@ -196,8 +196,11 @@ impl fmt::Display for Error {
                 )
             }
             Error::Failed(server, error) => write!(f, "cannot ask {server}: {}", why(error)),
-            Error::TooLong(length) => {
-                write!(f, "cannot send a message of {length} bytes: a datagram takes {MAX_DATAGRAM}, on macOS 9216")
+            Error::TooLong => {
+                write!(
+                    f,
+                    "cannot send the message: a datagram takes {MAX_DATAGRAM} bytes, on macOS 9216, and it has more"
+                )
             }
             Error::NoAnswer(server, Options { retries, timeout, .. }) => {
                 write!(f, "no answer from {server}: sent {} times, waited {timeout} each time", u64::from(*retries) + 1)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use common::addr::Address;
-use common::report::{Report, complain};
+use common::report::{Report, complain, why};
 use common::shutdown::{Ended, Stop, Timeout, run};
 use common::trace::Trace;
 use crossbeam_channel::unbounded;
@@ -36,7 +36,7 @@ struct ServerArgs {
     #[arg(short, long, value_name = "HOST:PORT", default_value_t)]
     address: Address,
     /// What each reply begins with; '' for a plain echo
-    #[arg(long, value_name = "TEXT", default_value = "서버로부터 응답: ")]
+    #[arg(long, value_name = "TEXT", default_value = "서버로부터 응답: ", allow_hyphen_values = true)]
     prefix: String,
     /// Send bytes back unchanged: no prefix, no UTF-8 check (RFC 862)
     #[arg(long)]
@@ -83,7 +83,8 @@ fn main() -> ExitCode {
 fn serve(args: ServerArgs) -> Result<ExitCode, Box<dyn Error>> {
     let socket = args.address.bind_udp()?;
     let (interrupt, interrupts) = unbounded();
-    ctrlc::set_handler(move || interrupt.send(()).unwrap_or_default())?; // Ctrl-C and SIGTERM
+    ctrlc::set_handler(move || interrupt.send(()).unwrap_or_default()) // Ctrl-C and SIGTERM
+        .map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
     let report = Arc::new(Report::new("udp-echo", args.quiet));
     report.listening(socket.local_addr()?);
     let stop = Arc::new(Stop::new());
@@ -92,7 +93,8 @@ fn serve(args: ServerArgs) -> Result<ExitCode, Box<dyn Error>> {
         let options = server::Options { prefix: args.prefix, raw: args.raw, trace: Trace::new(args.trace) };
         move || server::serve(&socket, &options, &stop, &report)
     };
-    Ok(match run(&stop, &interrupts, serve)? {
+    let ended = run(&stop, &interrupts, serve).map_err(|error| format!("cannot serve: {}", why(&error)))?;
+    Ok(match ended {
         Ended::Stopped => {
             report.summary();
             ExitCode::SUCCESS

@@ -359,3 +359,17 @@ fn one_too_many_who_linger_is_closed_at_once() {
         });
     });
 }
+
+#[test]
+fn those_who_linger_have_their_moments_at_the_same_time() {
+    in_time(|| {
+        let pairs: Vec<_> = (0..MAX_LINGERING).map(|_| pair()).collect();
+        let stop = Stop::new();
+        let (servers, clients): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        thread::scope(|scope| {
+            let closer = Closer::start(scope).unwrap();
+            servers.into_iter().for_each(|server| closer.close(stop.watch(server)));
+        }); // one after the other they would take two minutes
+        drop(clients);
+    });
+}

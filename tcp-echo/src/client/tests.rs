@@ -192,7 +192,7 @@ impl Write for Broken {
 #[test]
 fn an_input_that_fails_is_reported() {
     let (_, ended) = talk_to(|stream| drop(read_to_end(&stream)), Broken, "20");
-    assert_eq!(ended.unwrap_err().to_string(), "cannot send everything: the disk is broken");
+    assert_eq!(ended.unwrap_err().to_string(), "cannot read the input: the disk is broken");
 }
 
 #[test]
@@ -235,4 +235,39 @@ fn an_output_that_takes_longer_than_the_timeout_is_no_fault_of_the_server() {
     let mut output = TakesABreak(0);
     talk(stream, io::repeat(b'x').take(size), &mut output, options).unwrap();
     assert_eq!(output.0, size);
+}
+
+#[test]
+fn a_server_that_says_no_before_it_has_heard_anything_is_no_error_when_there_was_nothing_to_say() {
+    for _ in 0..20 {
+        let server = |mut stream: TcpStream| {
+            stream.write_all(b"error: server is full, try again later\n").unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            stream
+        };
+        let (output, ended) = talk_to(server, io::empty(), "20");
+        assert_eq!(output, b"error: server is full, try again later\n");
+        ended.unwrap();
+    }
+}
+
+#[test]
+fn to_half_a_line_no_answer_is_owed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    let (typing, silence) = mpsc::channel();
+    let serving = thread::spawn(move || {
+        peer.read_exact(&mut [0; 4]).unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        peer.read(&mut [0; 1]).unwrap_err(); // nothing for longer than the client's timeout
+        drop(typing);
+        read_to_end(&peer); // its end
+        peer.write_all(b"answer").unwrap();
+    });
+    let options = Options { framing: Framing::Line, timeout: "0.5".parse().unwrap(), trace: Trace::new(false) };
+    let mut output = Vec::new();
+    talk(stream, b"half".chain(Silence(silence)), &mut output, options).unwrap();
+    assert_eq!(output, b"answer");
+    serving.join().unwrap();
 }

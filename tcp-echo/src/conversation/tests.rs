@@ -175,7 +175,7 @@ fn a_stop_ends_a_client_that_goes_on_sending_and_reading() {
         stop.request();
         thread::spawn(move || while let Ok(1..) = receiver.read(&mut [0; 65_536]) {});
     });
-    assert_eq!(ended, Farewell::Close);
+    assert_eq!(ended, Farewell::Linger);
 }
 
 #[test]

@@ -155,3 +155,41 @@ fn a_stop_does_not_wait_for_a_client_that_never_reads() {
         assert!(started.elapsed() >= common::shutdown::GRACE);
     });
 }
+
+#[test]
+#[cfg(target_os = "linux")] // elsewhere a stop throws away what has arrived
+fn a_stop_answers_those_who_wait_in_the_backlog_too() {
+    serving(&options(Framing::Line), |address, stop| {
+        let mut first = connect(address);
+        first.write_all(b"first\n").unwrap();
+        assert_eq!(read(&first, 8), "> first\n");
+        let waiting: Vec<_> = (0..20).map(|_| connect(address)).collect();
+        for mut client in &waiting {
+            client.write_all(b"waiting\n").unwrap();
+        }
+        stop.request();
+        for client in &waiting {
+            assert_eq!(read_to_end(client), "> waiting\n");
+        }
+        assert_eq!(read_to_end(&first), "");
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stop_resets_no_client_that_is_sending() {
+    let line = "x".repeat(99) + "\n";
+    for pause in [0, 50, 0, 50, 0, 50] {
+        serving(&options(Framing::Line), |address, stop| {
+            let client = connect(address);
+            let sender = client.try_clone().unwrap();
+            let lines = line.repeat(4000);
+            thread::spawn(move || { &sender }.write_all(lines.as_bytes()));
+            assert_eq!(read(&client, 2), "> ");
+            stop.request();
+            thread::sleep(Duration::from_millis(pause)); // a client that takes its time; nothing depends on how long
+            let replies = ["> ", &read_to_end(&client)].concat(); // which fails if there is a reset
+            assert!(replies.split_inclusive('\n').all(|reply| reply == format!("> {line}")), "a reply is cut");
+        });
+    }
+}
