@@ -286,7 +286,7 @@ impl<'stop> Closer<'stop> {
 }
 
 /// How many clients may have their moment at once; as many may wait for theirs to begin.
-const MAX_LINGERING: usize = 128;
+const MAX_LINGERING: usize = 32;
 
 /// How often the lingering clients are looked after; when there are none, nothing has to be done.
 const LINGER_TICK: Duration = Duration::from_millis(10);
