@@ -103,9 +103,9 @@ impl Report {
         self.clients.fetch_add(1, Relaxed);
     }
 
-    /// The last line: clients, messages and bytes in all. It is not waited for: when nobody reads stdout, or Ctrl-S holds
-    /// it, a server has to end all the same.
-    pub fn summary(self: &Arc<Self>) {
+    /// The last line: clients, messages and bytes in all. It is not waited for longer than `time_left`: when nobody reads
+    /// stdout, or Ctrl-S holds it, a server has to end all the same.
+    pub fn summary(self: &Arc<Self>, time_left: Duration) {
         let report = Arc::clone(self);
         let (printed, done) = bounded(1);
         let printing = thread::Builder::new().spawn(move || {
@@ -115,7 +115,7 @@ impl Report {
             report.line(format_args!("stopped: {clients}, {messages}, {bytes}"));
             printed.send(())
         });
-        let _ = printing.map(|_| done.recv_timeout(Duration::from_millis(100)));
+        let _ = printing.map(|_| done.recv_timeout(time_left));
     }
 }
 

@@ -109,6 +109,12 @@ impl Stop {
         self.requested.get().is_some_and(|requested| requested.elapsed() > GRACE)
     }
 
+    /// How much is left of the 2 s in which a program has to end after a stop, less what its exit takes.
+    pub fn time_left(&self) -> Duration {
+        let passed = self.requested.get().map_or(Duration::ZERO, Instant::elapsed);
+        Duration::from_millis(1_950).saturating_sub(passed)
+    }
+
     /// Waits so long, or until a stop is requested.
     pub fn wait(&self, duration: Duration) {
         let _ = self.changed.wait_timeout_while(self.sleepers(), duration, |_| !self.is_requested());

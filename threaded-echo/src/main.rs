@@ -155,7 +155,7 @@ fn serve(args: ServerArgs) -> Result<ExitCode, Box<dyn Error>> {
     let ended = run(&stop, &interrupts, serve).map_err(|error| format!("cannot serve: {}", why(&error)))?;
     Ok(match ended {
         Ended::Stopped => {
-            report.summary();
+            report.summary(stop.time_left());
             ExitCode::SUCCESS
         }
         Ended::CutShort => ExitCode::from(130), // what a shell says of a program that Ctrl-C has ended
