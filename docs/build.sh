@@ -4,7 +4,7 @@
 #   docs/build.sh          build
 #   docs/build.sh serve    build, and show at http://localhost:3000 (or: docs/build.sh serve 8080)
 #
-# It needs cargo, and node with npm. Everything else it installs, once, and says so:
+# It needs cargo, and node (18 or later) with npm. Everything else it installs, once, and says so:
 # mdBook into target/tools (or $BOOK_TOOLS), Pagefind into docs/browser/node_modules.
 set -euo pipefail
 cd "$(dirname "$0")/.."
