@@ -22,7 +22,7 @@ pub struct Options {
     pub trace: Trace,
 }
 
-/// The largest datagram over IPv4: a length field of 16 bits, less the headers of IPv4 (20 bytes) and UDP (8) (RFC 768).
+/// The largest datagram over IPv4, whose total length has 16 bits (RFC 791): less its own header (20 bytes) and UDP's (8).
 pub const MAX_DATAGRAM: usize = 65_507;
 
 /// Larger than any datagram. `recv_from` cuts off what does not fit, without a word on Unix.
