@@ -1,52 +1,55 @@
 #!/usr/bin/env bash
-# Builds the two books, and the index in which Korean and English words are found, into docs/book.
+# Builds the book in both languages, and the index for its search, into docs/book.
 #
 #   docs/build.sh          build
-#   docs/build.sh serve    build, and show at http://localhost:3000 (or: docs/build.sh serve 8080)
+#   docs/build.sh serve    build, and show it at http://localhost:3000/docs/book/ (or: docs/build.sh serve 8080)
 #
-# It needs cargo, and node (18 or later) with npm. Everything else it installs, once, and says so:
-# mdBook into target/tools (or $BOOK_TOOLS), Pagefind into docs/browser/node_modules.
+# It needs cargo, and node with npm for the search. It installs mdBook and Pagefind, once, into target/tools (or $BOOK_TOOLS).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mdbook_version=0.5.4
+pagefind_version=1.5.2
 tools=${BOOK_TOOLS:-target/tools}
 
-for program in cargo node npm; do
-  command -v "$program" >/dev/null || { echo "docs/build.sh: needs $program: install it first" >&2; exit 1; }
-done
-
 mdbook=mdbook
-if [ "$(mdbook --version 2>/dev/null || true)" != "mdbook v$mdbook_version" ]; then
+if [ "$(mdbook --version 2>/dev/null)" != "mdbook v$mdbook_version" ]; then
   mdbook=$tools/bin/mdbook
-  if [ "$("$mdbook" --version 2>/dev/null || true)" != "mdbook v$mdbook_version" ]; then
-    echo "installing mdBook $mdbook_version from crates.io into $tools; this takes some minutes, once"
+  if [ "$("$mdbook" --version 2>/dev/null)" != "mdbook v$mdbook_version" ]; then
+    echo "installing mdBook $mdbook_version into $tools; this takes some minutes, once"
     cargo install --quiet --locked --no-default-features --root "$tools" --target-dir "$tools/build" "mdbook@$mdbook_version"
     rm -rf "$tools/build"
   fi
 fi
 
-modules=docs/browser/node_modules
-if ! cmp -s docs/browser/package-lock.json "$modules/.installed"; then
-  echo "installing Pagefind and playwright-core from npm into $modules"
-  npm ci --prefix docs/browser --no-audit --no-fund --loglevel=error
-  cp docs/browser/package-lock.json "$modules/.installed"
-fi
-
+rm -rf docs/book
 for language in ko en; do
   MDBOOK_LOG=warn "$mdbook" build "docs/$language"
-  # In the template only the name of the source is known: the link to the twin page is made here.
-  perl -pi -e 's{((?:hreflang|lang)="\w+" href="[^"]*)\.md"}{$1.html"}' "docs/book/$language"/*.html
+  rm "docs/book/$language/book.toml" # mdBook copies all that is not a page
 done
-rm -rf docs/book/theme docs/book/pagefind
-mkdir docs/book/theme
-cp docs/theme/book.css docs/theme/book.js docs/theme/favicon.svg docs/book/theme
 cp docs/theme/index.html docs/book
-"$modules/.bin/pagefind" --silent --site docs/book
+
+# What mdBook does not know: README.md is index.html in the book, and the repository is not in it.
+repository=../../..
+[ -z "${GITHUB_SHA:-}" ] || repository=$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/blob/$GITHUB_SHA
+repository=$repository perl -pi -e '
+  s{href="((?:\.\./(?:ko|en)/)?)README\.html}{href="$1index.html}g;
+  s{href="\.\./(?!ko/|en/|theme/)(\.\./)?([^"]*)}{"href=\"$ENV{repository}/" . ($1 ? "" : "docs/") . $2 =~ s/\.html/.md/r}ge;
+' docs/book/{ko,en}/*.html
+
+if command -v npm >/dev/null; then
+  pagefind=$tools/node_modules/.bin/pagefind
+  if [ "$("$pagefind" --version 2>/dev/null)" != "pagefind $pagefind_version" ]; then
+    npm install --prefix "$tools" --no-save --no-audit --no-fund --loglevel=error "pagefind@$pagefind_version"
+  fi
+  "$pagefind" --silent --site docs/book --root-selector main # not the list of contents, and no page without text
+else
+  echo "npm is not installed: the book has no search"
+fi
 echo "built docs/book/ko and docs/book/en"
 
 if [ "${1:-}" = serve ]; then
   port=${2:-3000}
-  echo "http://localhost:$port  (Ctrl-C stops it)"
-  exec python3 -m http.server "$port" --bind 127.0.0.1 --directory docs/book
+  echo "http://localhost:$port/docs/book/  (Ctrl-C stops it)"
+  exec python3 -m http.server "$port" --bind 127.0.0.1
 fi

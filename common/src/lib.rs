@@ -1,15 +1,38 @@
-//! What the three echo servers of this workspace share, one idea a module:
-//!
-//! - [`addr`]: what a person may type for an address, and the sockets made from it;
-//! - [`framing`]: where one message ends and the next begins in a stream of bytes;
-//! - [`shutdown`]: how a blocked call is ended, and how a connection is closed so that nothing is lost;
-//! - [`report`]: what a server tells the person who started it;
-//! - [`trace`]: every socket call and its bytes, for eyes.
-//!
-//! Nothing here knows of command lines or signals: those stay in each program's `main.rs`.
+//! What the three echo servers share, one promise per module.
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
+pub mod accept;
 pub mod addr;
+pub mod connection;
 pub mod framing;
+pub mod linger;
+pub mod printer;
 pub mod report;
 pub mod shutdown;
+pub mod timeout;
 pub mod trace;
+pub mod usage;
+pub mod words;
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use words::with_action;
+
+/// Locks a mutex, even if a thread panicked while it held it.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a thread.
+///
+/// # Errors
+///
+/// Returns an error if the system has no thread left; [`thread::spawn`] would panic.
+pub fn spawn<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    let thread = thread::Builder::new().spawn(work);
+    thread.map_err(|error| with_action("start a thread", &error))
+}

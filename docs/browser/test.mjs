@@ -1,208 +1,95 @@
-// Reads the built books as a reader does, in a real browser: every page, every link, the search, both colours, three widths.
-//
-//   node docs/browser/test.mjs [FOLDER FOR SCREENSHOTS]
-//
-// docs/build.sh comes first. The browser is Chromium or Chrome: $CHROMIUM, or where it is usually found.
+// Reads the built book as a reader does, in Chromium: node docs/browser/test.mjs [FOLDER FOR SCREENSHOTS]
+// docs/check.sh installs what this needs, and builds the book.
 
+import { existsSync, readFileSync, readdirSync } from "node:fs"
 import { createServer } from "node:http"
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
-import { dirname, extname, join } from "node:path"
+import { createRequire } from "node:module"
+import { extname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { chromium } from "playwright-core"
-import { faint } from "./contrast.mjs"
 
-const here = dirname(fileURLToPath(import.meta.url))
-const book = join(here, "../book")
-const screenshots = process.argv[2]
-const queries = JSON.parse(readFileSync(join(here, "queries.json"), "utf8"))
-const languages = ["ko", "en"]
+const { chromium } = createRequire(join(process.env.BOOK_TOOLS, "browser/x"))("playwright-core")
+const book = fileURLToPath(new URL("../book", import.meta.url))
+const [, , screenshots] = process.argv
+const failures = new Set()
+const check = (holds, sentence) => { if (!holds) failures.add(sentence) }
 
-// What has been found wrong, and how much was right.
-let passed = 0
-const failures = []
-function check(holds, sentence) {
-  if (holds) passed += 1
-  else failures.push(sentence)
-}
-
-const types = { ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".json": "application/json" }
+const types = { ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml" }
 const server = createServer((request, response) => {
   const file = join(book, decodeURIComponent(new URL(request.url, "http://x").pathname))
-  if (!file.startsWith(book) || !existsSync(file) || !extname(file)) return response.writeHead(404).end()
+  if (!existsSync(file) || !extname(file)) return response.writeHead(404).end()
   response.writeHead(200, { "Content-Type": types[extname(file)] ?? "application/octet-stream" }).end(readFileSync(file))
 })
 await new Promise(listening => server.listen(0, "127.0.0.1", listening))
 const site = `http://127.0.0.1:${server.address().port}`
+const [executablePath, args] = [process.env.CHROMIUM ?? "/usr/bin/chromium", ["--no-sandbox", "--disable-gpu"]]
+const browser = await chromium.launch({ executablePath, args })
 
-const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"]
-const executablePath = process.env.CHROMIUM ?? places.find(existsSync)
-if (!executablePath) throw new Error("needs Chromium: apt-get install chromium, or set CHROMIUM to its path")
-const quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-const browser = await chromium.launch({ executablePath, args: quiet })
-
-const pagesOf = language => readdirSync(join(book, language)).filter(name => name.endsWith(".html") && name !== "toc.html").sort()
-
-async function open(address) {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme: "light" })
-  page.on("console", message => check(message.type() !== "error", `${address}: console: ${message.text()}`))
+async function open(address, width, colorScheme = "light") {
+  const page = await browser.newPage({ viewport: { width, height: 800 }, colorScheme })
+  page.on("console", message => check(message.type() !== "error", `${address}: ${message.text()}`))
   page.on("pageerror", error => check(false, `${address}: ${error.message}`))
-  page.on("request", request => check(/^(data|blob):/.test(request.url()) || request.url().startsWith(site), `${address}: asks ${request.url()}`))
-  page.on("response", response => check(response.ok() || response.status() === 304, `${address}: ${response.status()} for ${response.url()}`))
-  await page.goto(`${site}/${address}`, { waitUntil: "load" })
+  page.on("request", request => check(request.url().startsWith(site) || request.url().startsWith("data:"), `${address} asks ${request.url()}`))
+  page.on("response", response => check(response.ok(), `${address}: ${response.status()} for ${response.url()}`))
+  await page.goto(`${site}/${address}`)
   return page
 }
 
-async function picture(page, name, { fullPage = true } = {}) {
-  if (screenshots) await page.screenshot({ path: join(screenshots, `${name.replace(".html", "")}.png`), fullPage })
+// In the page: the colours of text whose contrast is below 4.5 to 1 (WCAG 2.2, 1.4.3).
+function faint() {
+  const rgba = colour => colour.match(/[\d.]+/g).map(Number)
+  const luminance = rgb => [0.2126, 0.7152, 0.0722].reduce((sum, weight, at) => {
+    const value = rgb[at] / 255
+    return sum + weight * (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+  }, 0)
+  const paper = element => {
+    const colour = element ? rgba(getComputedStyle(element).backgroundColor) : [255, 255, 255]
+    return colour.length === 3 ? colour : paper(element.parentElement) // a fourth number: it is translucent
+  }
+  const texts = [...document.querySelectorAll("body *")].filter(element => element.checkVisibility() && !element.closest("svg")
+    && [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim()))
+  const faint = texts.map(element => {
+    const [ink, behind] = [rgba(getComputedStyle(element).color), paper(element)]
+    const [high, low] = [luminance(ink), luminance(behind)].sort((a, b) => b - a)
+    const ratio = (high + 0.05) / (low + 0.05)
+    return ratio < 4.5 ? `${ratio.toFixed(2)}: ${ink} on ${behind}` : ""
+  })
+  return [...new Set(faint.filter(Boolean))]
 }
 
-// Links and pictures.
-
-const anchors = new Map() // of each page, what can be jumped to
-const links = []
-
-async function readPage(page, language, name) {
-  const address = `${language}/${name}`
-  const seen = await page.evaluate(() => ({
-    language: document.documentElement.lang,
-    ids: [...document.querySelectorAll("[id]")].map(element => element.id),
-    links: [...document.querySelectorAll("a[href]")].map(link => link.href),
-    broken: [...document.images].filter(image => !image.complete || !image.naturalWidth).map(image => image.src),
-    wordless: [...document.images].filter(image => !image.alt.trim()).map(image => image.src),
-    title: document.querySelector("main h1")?.textContent,
-  }))
-  check(seen.language === language, `${address}: its lang is ${seen.language}`)
-  check(seen.title, `${address}: has no first heading`)
-  check(new Set(seen.ids).size === seen.ids.length, `${address}: an id is there twice`)
-  for (const image of seen.broken) check(false, `${address}: broken image ${image}`)
-  for (const image of seen.wordless) check(false, `${address}: image without alternative text ${image}`)
-  anchors.set(`/${address}`, new Set(seen.ids))
-  for (const link of seen.links) links.push([address, link])
-}
-
-function checkLinks() {
-  for (const [address, link] of links) {
-    if (!link.startsWith(site)) continue // the world outside is not ours to test
-    const { pathname, hash } = new URL(link)
-    const target = decodeURIComponent(pathname)
-    const ids = anchors.get(target)
-    check(ids || existsSync(join(book, target)), `${address}: broken link ${target}`)
-    if (ids && hash && !address.endsWith("print.html")) {
-      check(ids.has(decodeURIComponent(hash.slice(1))), `${address}: ${target} has no ${decodeURIComponent(hash)}`)
+for (const [language, word] of [["ko", "소켓"], ["en", "socket"]]) {
+  const names = readdirSync(join(book, language)).filter(name => name.endsWith(".html") && !/^(toc|print)/.test(name))
+  let paired = 0
+  for (const name of names) {
+    const address = `${language}/${name}`
+    for (const colorScheme of ["light", "dark"]) {
+      const page = await open(address, 1280, colorScheme)
+      const pairs = await page.$$eval(".pair", pairs => pairs.map(pair => [...pair.children].map(block => block.getBoundingClientRect().top)))
+      for (const [left, right] of pairs) check(left === right, `${address}: a pair is not side by side`)
+      paired += pairs.length
+      for (const colours of await page.evaluate(faint)) check(false, `${address}: faint when ${colorScheme}: ${colours}`)
+      if (screenshots) await page.screenshot({ path: join(screenshots, `${language}-${name}-${colorScheme}.png`), fullPage: true })
+      await page.close()
     }
-  }
-}
-
-// Layout.
-
-const sideways = page => page.evaluate(() => ({
-  page: document.documentElement.scrollWidth - innerWidth,
-  code: [...document.querySelectorAll("main pre > code")].filter(code => code.scrollWidth > code.clientWidth + 1).map(code => code.textContent.slice(0, 60)),
-}))
-
-const pairs = page => page.evaluate(() => [...document.querySelectorAll("main .pair")].map(pair =>
-  [...pair.querySelectorAll("pre")].map(code => code.getBoundingClientRect()).map(({ left, top, width }) => ({ left, top, width }))))
-
-async function checkLayout(page, language, name) {
-  const address = `${language}/${name}`
-  for (const [width, columns] of [[1280, 2], [1760, 2], [400, 1]]) {
-    await page.setViewportSize({ width, height: 900 })
-    const over = await sideways(page)
-    check(over.page <= 0, `${address}: at ${width} px the page scrolls sideways by ${over.page} px`)
-    for (const code of over.code) check(false, `${address}: at ${width} px code scrolls sideways: ${code}`)
-    for (const [left, right] of await pairs(page)) {
-      const beside = left.top === right.top && right.left >= left.left + left.width
-      const below = left.left === right.left && right.top > left.top
-      check(columns === 2 ? beside : below, `${address}: at ${width} px a pair is not in ${columns === 2 ? "two columns" : "one column"}`)
+    const page = await open(address, 360)
+    for (const width of [360, 853]) { // a phone, and a window of 1280 px at 150 %
+      await page.setViewportSize({ width, height: 640 })
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+      check(over <= 0, `${address}: ${over} px wider than a screen of ${width} px`)
+      if (screenshots) await page.screenshot({ path: join(screenshots, `${language}-${name}-${width}.png`) })
     }
-    await picture(page, `${language}-${name}-${width}`)
-  }
-}
-
-async function checkContrast(page, language, name) {
-  await page.setViewportSize({ width: 1280, height: 900 })
-  await page.evaluate(() => { for (const answer of document.querySelectorAll("main details")) answer.open = true })
-  for (const colorScheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme })
-    const seen = await page.evaluate(faint)
-    check(seen.texts > 0, `${language}/${name}: nothing to read`)
-    for (const text of seen.faint) check(false, `${language}/${name}: ${colorScheme}: contrast of only ${text}`)
-  }
-  await picture(page, `${language}-${name}-dark`)
-}
-
-async function checkTwin(page, language, name) {
-  const other = language === "ko" ? "en" : "ko"
-  await Promise.all([page.waitForURL(`${site}/${other}/${name}`), page.click(".twin")])
-  check(await page.evaluate(() => document.documentElement.lang) === other, `${language}/${name}: the language link leads elsewhere`)
-}
-
-// Search, and what else is done with the keyboard.
-
-async function checkSearch(language) {
-  const page = await open(`${language}/start.html`)
-  for (const [query, expected] of Object.entries(queries[language])) {
-    await page.keyboard.press("Escape")
-    await page.keyboard.press("/")
-    check(await page.evaluate(() => document.activeElement.type === "search"), `${language}: / does not lead to the search`)
-    await page.keyboard.insertText(query)
-    await page.waitForFunction(query => document.getElementById("found").dataset.query === query, query)
-    const results = await page.$$eval("#found a", links => links.map(link => new URL(link.href).pathname))
-    const found = results.map(result => result.replace(/^\/..\//, "").replace(".html", ""))
-    check(results.every(result => result.startsWith(`/${language}/`)), `${language}: ${query} finds pages in the other language: ${results}`)
-    for (const name of expected) check(found.includes(name), `${language}: ${query} does not find ${name}, but: ${found.join(", ") || "nothing"}`)
-    await picture(page, `${language}-search-${query.replaceAll(" ", "-")}`, { fullPage: false })
-  }
-  await page.keyboard.press("ArrowDown")
-  await Promise.all([page.waitForURL(address => !address.pathname.endsWith("start.html") || address.hash), page.keyboard.press("Enter")])
-  passed += 1
-  await page.close()
-}
-
-async function checkFront() {
-  for (const [locale, language] of [["ko-KR", "ko"], ["en-GB", "en"], ["fr-FR", "ko"]]) {
-    const context = await browser.newContext({ locale })
-    const page = await context.newPage()
-    await page.goto(`${site}/index.html`)
-    await page.waitForURL(`${site}/*/index.html`)
-    check(page.url() === `${site}/${language}/index.html`, `a reader of ${locale} is sent to ${page.url()}`)
-    await context.close()
-  }
-}
-
-async function checkColour() {
-  const page = await open("ko/start.html")
-  const paper = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)
-  const light = await paper()
-  await page.click("#colour")
-  const dark = await paper()
-  await page.reload()
-  check(light !== dark && await paper() === dark, "the chosen colour is not kept")
-  await page.close()
-}
-
-if (screenshots) mkdirSync(screenshots, { recursive: true })
-const [ko, en] = languages.map(pagesOf)
-check(ko.join() === en.join(), `the two books have different pages: ${ko} and ${en}`)
-for (const language of languages) {
-  for (const name of pagesOf(language)) {
-    const page = await open(`${language}/${name}`)
-    await readPage(page, language, name)
-    if (name !== "print.html" && name !== "index.html") {
-      await checkLayout(page, language, name)
-      await checkContrast(page, language, name)
-    }
-    await checkTwin(page, language, name)
     await page.close()
   }
-  await checkSearch(language)
+  check(paired > 0, `${language} sets no Python beside its Rust`)
+  const page = await open(`${language}/index.html`, 1280)
+  await page.click("#open-search")
+  await page.fill("#search input", word)
+  const found = page.locator("#search a").first()
+  await found.waitFor({ timeout: 10_000 }).catch(() => check(false, `${language}: the search does not find ${word}`))
+  await page.close()
 }
-checkLinks()
-await checkFront()
-await checkColour()
+
 await browser.close()
 server.close()
-
-for (const failure of new Set(failures)) console.log(`✗ ${failure}`)
-console.log(`${passed} passed, ${new Set(failures).size} failed`)
-process.exitCode = failures.length > 0 ? 1 : 0
+for (const failure of failures) console.log(`✗ ${failure}`)
+console.log(failures.size > 0 ? `${failures.size} failed` : "the book is right in Chromium")
+process.exitCode = failures.size > 0 ? 1 : 0

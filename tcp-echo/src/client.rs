@@ -1,246 +1,247 @@
-//! The client: carries an input to the server and the answers to an output, both ways at once.
+//! The client: sends its input and prints the replies, both at the same time.
 //!
-//! Both ways at once, because a client that sends everything before it reads anything stops for ever once the answers
-//! have filled the buffers between the two: the server cannot send any more, and so does not receive any more either.
+//! A client that sends everything before it reads anything blocks forever once the replies fill the
+//! buffers.
 
-use std::fmt;
-use std::io::{self, Cursor, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::error::Error;
+use std::io::{self, Cursor, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::addr::{Address, SocketError};
+use common::addr::{Address, DEFAULT_ADDRESS};
 use common::framing::Framing;
-use common::report::why;
-use common::shutdown::{Timeout, is_timeout};
+use common::report::print_error;
+use common::timeout::{is_timeout, parse_timeout, socket_timeout};
 use common::trace::Trace;
+use common::usage::address_note;
+use common::words::with_action;
+use common::{lock, spawn};
 
-/// How the client treats the server.
-#[derive(Clone, Copy)]
+/// What to send, and where.
+#[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// In [`Framing::Line`] a message is sent with a line ending, and no answer is owed to half a line.
+    /// Words of one message (without any, stdin is sent)
+    #[arg(value_parser = parse_word)]
+    pub message: Vec<String>,
+    /// Address of the server
+    #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_ADDRESS)]
+    pub address: Address,
+    /// Where a message ends: with line, the message gets a line ending
+    #[arg(long, default_value = "chunk")]
     pub framing: Framing,
-    /// How long to wait for a byte while something is owed.
-    pub timeout: Timeout,
-    /// Whether socket calls are shown.
-    pub trace: Trace,
+    /// How long to wait for a byte while a reply is due (0 = forever)
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_timeout)]
+    pub timeout: Duration,
+    /// Send this many bytes at a time, as a network might deliver them
+    #[arg(long, value_name = "BYTES")]
+    pub cut: Option<NonZeroUsize>,
+    /// How long to wait between the pieces, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "100", requires = "cut")]
+    pub pause: u32,
+    /// Show every socket call and its bytes on stderr
+    #[arg(long)]
+    pub trace: bool,
 }
 
-/// Sends one message, and prints the reply; or, without a message, carries stdin to the server and the replies to stdout.
+fn parse_word(input: &str) -> Result<String, &'static str> {
+    match input {
+        "" => Err("an empty message has no bytes, so the server would not notice it"),
+        word => Ok(word.to_owned()),
+    }
+}
+
+/// How often the receiver checks whether a reply is overdue.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Sends the message, or stdin, and prints the replies.
 ///
 /// # Errors
 ///
-/// See [`Error`]. What had arrived by then is printed.
-pub fn run(address: &Address, message: Option<String>, options: Options) -> Result<(), Error> {
-    let stream = address.connect(options.timeout.0).map_err(Error::Connect)?;
-    options.trace.call(address, "connect");
-    let Some(mut message) = message else {
-        return talk(stream, io::stdin(), &mut io::stdout(), options);
-    };
-    if options.framing == Framing::Line {
-        message.push('\n');
+/// Returns an error if not everything could be sent, or no reply arrived in time. What arrived is
+/// printed.
+pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    if let Some(note) = address_note(&options.message) {
+        print_error("tcp-echo", note);
     }
-    let mut reply = Vec::new();
-    let result = talk(stream, Cursor::new(message), &mut reply, options);
-    if reply.last().is_some_and(|last| *last != b'\n') {
-        reply.push(b'\n'); // or the next prompt of the shell would stand behind it
+    let trace = Trace::to_stderr(options.trace)?;
+    let result = exchange(options, &trace);
+    trace.finish();
+    result
+}
+
+fn exchange(options: &Options, trace: &Trace) -> Result<(), Box<dyn Error>> {
+    let server = &options.address;
+    let stream = Arc::new(server.connect(options.timeout)?);
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(POLL_INTERVAL))?;
+    trace.call(server, "connect");
+    let due = Arc::new(Mutex::new(Due::new(options.framing)));
+    let sent = start_sender(&stream, &due, options, trace)?;
+    let last_byte = receive(&stream, &due, options, trace)?;
+    let is_message = !options.message.is_empty();
+    if is_message && last_byte.is_some_and(|byte| byte != b'\n') {
+        print(b"\n")?; // the shell's prompt comes next
     }
-    let mut stdout = io::stdout();
-    stdout.write_all(&reply).and_then(|()| stdout.flush()).map_err(Error::Output)?;
-    match result {
-        // A server that is full answers before it has heard anything: that is its reply.
-        Err(Error::ClosedEarly(_) | Error::Send(_)) if !reply.is_empty() => Ok(()),
-        result => result,
+    match sent.recv_timeout(POLL_INTERVAL) {
+        // A full server replies before it has read anything.
+        _ if is_message && last_byte.is_some() => Ok(()),
+        Ok(Ok(0)) => Ok(()),
+        Ok(Ok(_)) if last_byte.is_some() => Ok(()),
+        Ok(Ok(_)) => Err(format!("{server} closed the connection without a reply").into()),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(format!("{server} closed the connection before everything was sent").into()),
     }
 }
 
-/// Sends `input` to its end, then ends our side of the stream, and copies the answers to `output` until the server has
-/// ended its own.
+/// Starts a thread that sends the input to its end, and reports its length.
 ///
-/// This half-close is what makes the client work with every framing: it tells the server that the last message is
-/// complete, and the server's own end tells us that all of them are answered.
-///
-/// # Errors
-///
-/// See [`Error`]. What had arrived by then is in `output`.
-// ANCHOR: talk
-pub fn talk(
-    stream: TcpStream,
-    input: impl Read + Send + 'static,
-    output: &mut impl Write,
-    options: Options,
-) -> Result<(), Error> {
-    let server = stream.peer_addr().map_err(Error::Receive)?;
-    let sending = Arc::new((stream, Mutex::new(Sending::default())));
-    let receiving = Arc::clone(&sending);
-    let (sender, finished) = mpsc::channel::<()>();
-    // Not a scoped thread: when the server closes while a person is typing, nothing can end the read of that input.
-    thread::Builder::new()
-        .spawn(move || {
-            send(&sending.0, input, &sending.1, server, options);
-            drop(sender);
-        })
-        .map_err(Error::Thread)?;
-    let answered = receive(&receiving.0, output, &receiving.1, server, options)?;
-    let _ = finished.recv_timeout(MOMENT); // it may be about to find that the input has ended too
-    ended(&mut lock(&receiving.1), answered, server)
+/// It is not a scoped thread: if the server closes while a person is typing, nothing can end the
+/// read of that input.
+fn start_sender(
+    stream: &Arc<TcpStream>,
+    due: &Arc<Mutex<Due>>,
+    options: &Options,
+    trace: &Trace,
+) -> io::Result<mpsc::Receiver<io::Result<usize>>> {
+    let (stream, due) = (Arc::clone(stream), Arc::clone(due));
+    let (options, trace) = (options.clone(), trace.clone());
+    let (done, sent) = mpsc::channel();
+    spawn(move || {
+        let result = send(&stream, &due, &options, &trace);
+        lock(&due).start_waiting().has_sent_all = true;
+        // Tells the server that the last message is complete.
+        let _ = stream.shutdown(Shutdown::Write);
+        done.send(result)
+    })?;
+    Ok(sent)
 }
 
-/// When the server has ended its side, so long is waited for the input to end.
-const MOMENT: Duration = Duration::from_millis(100);
-
-/// How far the thread that sends has come.
-#[derive(Default)]
-struct Sending {
-    /// Something was sent.
-    started: bool,
-    /// Everything is sent, or nothing more can be.
-    ended: Option<Result<(), Error>>,
-    /// Since when an answer is owed to us, and nothing has arrived.
-    owed_since: Option<Instant>,
-    /// Since when it is in a `write`, which ends only if the server reads.
-    writing_since: Option<Instant>,
-}
-
-impl Sending {
-    /// For how long the server has owed us something, an answer or a read, without a byte from it.
-    fn waited(&self, last_arrival: Instant) -> Duration {
-        let stuck_since = self.writing_since.map(|since| since.max(last_arrival));
-        let since = self.owed_since.into_iter().chain(stuck_since).min();
-        since.map_or(Duration::ZERO, |since| since.elapsed())
-    }
-}
-
-fn lock(sending: &Mutex<Sending>) -> MutexGuard<'_, Sending> {
-    sending.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn send(stream: &TcpStream, input: impl Read, sending: &Mutex<Sending>, server: SocketAddr, options: Options) {
-    let result = send_all(stream, input, sending, server, options);
-    let mut sending = lock(sending);
-    sending.ended = Some(result);
-    sending.owed_since = Some(Instant::now()); // now the server owes us its end of the stream too
-    options.trace.call(server, "shutdown");
-    let _ = stream.shutdown(Shutdown::Write); // fails only if the connection has: `receive` finds that out
-}
-
-fn send_all(
+fn send(
     mut stream: &TcpStream,
-    mut input: impl Read,
-    sending: &Mutex<Sending>,
-    server: SocketAddr,
-    options: Options,
-) -> Result<(), Error> {
-    stream.set_nodelay(true).map_err(Error::Send)?;
-    let mut buffer = vec![0; 65_536];
+    due: &Mutex<Due>,
+    options: &Options,
+    trace: &Trace,
+) -> io::Result<usize> {
+    let message = options.message.join(" ");
+    let mut input: Box<dyn Read> = match options.framing {
+        _ if message.is_empty() => Box::new(io::stdin()),
+        Framing::Line => Box::new(Cursor::new(message + "\n")),
+        Framing::Chunk | Framing::Raw => Box::new(Cursor::new(message)),
+    };
+    let (mut buffer, mut total) = (vec![0; 65_536], 0);
     loop {
-        let length = match input.read(&mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            result => result.map_err(Error::Input)?,
+        let len = match input.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => result.map_err(|error| with_action("read the input", &error))?,
         };
-        if length == 0 {
-            return Ok(());
+        if len == 0 {
+            return Ok(total);
         }
-        let mut state = lock(sending);
-        state.started = true;
-        if options.framing != Framing::Line || buffer[..length].contains(&b'\n') {
-            state.owed_since.get_or_insert_with(Instant::now); // but for half a line, nothing is owed
+        for piece in buffer[..len].chunks(options.cut.map_or(len, NonZeroUsize::get)) {
+            if total > 0 && options.cut.is_some() {
+                // It is what --pause is for.
+                thread::sleep(Duration::from_millis(options.pause.into()));
+            }
+            lock(due).start_waiting().add(piece, 1);
+            // Before the call: the reply may be faster than our line.
+            trace.bytes(&options.address, "send", piece);
+            let sent = stream.write_all(piece);
+            sent.map_err(|error| with_action("send everything", &error))?;
+            total += piece.len();
         }
-        state.writing_since = Some(Instant::now());
-        drop(state);
-        options.trace.bytes(server, "send", &buffer[..length]);
-        stream.write_all(&buffer[..length]).map_err(Error::Send)?;
-        lock(sending).writing_since = None;
     }
 }
 
-/// Copies what arrives to `output` until the server has ended its side; whether anything has arrived.
+/// Prints what arrives until the server ends its side, and returns the last byte.
 fn receive(
     mut stream: &TcpStream,
-    output: &mut impl Write,
-    sending: &Mutex<Sending>,
-    server: SocketAddr,
-    options: Options,
-) -> Result<bool, Error> {
-    let mut buffer = vec![0; 65_536];
-    let mut answered = false;
-    let mut last_arrival = Instant::now();
+    due: &Mutex<Due>,
+    options: &Options,
+    trace: &Trace,
+) -> Result<Option<u8>, Box<dyn Error>> {
+    let (mut buffer, mut last_byte) = (vec![0; 65_536], None);
     loop {
-        let waited = lock(sending).waited(last_arrival);
-        let left = options.timeout.0.map(|timeout| timeout.saturating_sub(waited));
-        if left.is_some_and(|left| left.is_zero()) {
-            return Err(Error::Silent(server, options.timeout));
-        }
-        stream.set_read_timeout(left).map_err(Error::Receive)?;
-        let length = match stream.read(&mut buffer) {
-            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => continue,
-            result => result.map_err(Error::Receive)?,
+        let len = match stream.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if is_timeout(&error) => {
+                let timeout = socket_timeout(options.timeout);
+                if timeout.is_some_and(|timeout| lock(due).waited() > timeout) {
+                    let (server, seconds) = (&options.address, options.timeout.as_secs_f64());
+                    return Err(format!(
+                        "no reply from {server}: nothing has arrived for {seconds} s\n\
+                         the server may be serving another client: --timeout 60 waits longer"
+                    )
+                    .into());
+                }
+                continue;
+            }
+            result => result.map_err(|error| with_action("receive", &error))?,
         };
-        options.trace.bytes(server, "recv", &buffer[..length]);
-        if length == 0 {
-            return Ok(answered);
+        trace.bytes(&options.address, "recv", &buffer[..len]);
+        if len == 0 {
+            return Ok(last_byte);
         }
-        answered = true;
-        output.write_all(&buffer[..length]).and_then(|()| output.flush()).map_err(Error::Output)?;
-        last_arrival = Instant::now(); // not before: how long the output takes is no fault of the server
-        let mut state = lock(sending);
-        state.owed_since = state.ended.as_ref().map(|_| Instant::now());
-    }
-}
-// ANCHOR_END: talk
-
-/// The server has ended its side. Was it its turn?
-fn ended(sending: &mut Sending, answered: bool, server: SocketAddr) -> Result<(), Error> {
-    match sending.ended.take() {
-        Some(Err(error)) => Err(error),
-        None => Err(Error::ClosedEarly(server)),
-        _ if sending.started && !answered => Err(Error::NoAnswer(server)),
-        _ => Ok(()),
+        last_byte = Some(buffer[len - 1]);
+        print(&buffer[..len])?;
+        let mut due = lock(due);
+        due.add(&buffer[..len], -1);
+        due.since = Instant::now();
     }
 }
 
-/// Why a talk with the server failed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Error {
-    /// There is no connection.
-    Connect(SocketError),
-    /// No thread could be started to send.
-    Thread(io::Error),
-    /// The input could not be read.
-    Input(io::Error),
-    /// The connection took no more.
-    Send(io::Error),
-    /// The connection failed.
-    Receive(io::Error),
-    /// What arrived could not be put out.
-    Output(io::Error),
-    /// Nothing arrived for so long, and an answer or the end of the stream was owed.
-    Silent(SocketAddr, Timeout),
-    /// The server ended the stream before everything was sent.
-    ClosedEarly(SocketAddr),
-    /// The server ended the stream without a single byte.
-    NoAnswer(SocketAddr),
+/// What the server owes the client: the bytes and lines that were sent and have not come back, or
+/// the end of its stream.
+struct Due {
+    framing: Framing,
+    bytes: i64,
+    lines: i64,
+    has_sent_all: bool,
+    /// When the client began to wait, or when the last byte arrived.
+    since: Instant,
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Connect(error) => error.fmt(f),
-            Error::Thread(error) => write!(f, "cannot start a thread to send: {}", why(error)),
-            Error::Input(error) => write!(f, "cannot read the input: {}", why(error)),
-            Error::Send(error) => write!(f, "cannot send everything: {}", why(error)),
-            Error::Receive(error) => write!(f, "cannot receive: {}", why(error)),
-            Error::Output(error) => write!(f, "cannot write the answer: {}", why(error)),
-            Error::Silent(server, timeout) => write!(f, "no answer from {server}: nothing has arrived for {timeout}"),
-            Error::ClosedEarly(server) => write!(f, "{server} closed the connection before everything was sent"),
-            Error::NoAnswer(server) => write!(f, "{server} closed the connection without an answer"),
+impl Due {
+    fn new(framing: Framing) -> Self {
+        Due {
+            framing,
+            bytes: 0,
+            lines: 0,
+            has_sent_all: false,
+            since: Instant::now(),
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8], sign: i64) {
+        self.bytes += sign * bytes.len() as i64;
+        self.lines += sign * bytes.iter().filter(|byte| **byte == b'\n').count() as i64;
+    }
+
+    /// A reply contains its message, so it is at least as long. An error reply need not be, but it
+    /// is a line.
+    fn is_due(&self) -> bool {
+        self.has_sent_all || self.lines > 0 || self.framing != Framing::Line && self.bytes > 0
+    }
+
+    fn start_waiting(&mut self) -> &mut Self {
+        if !self.is_due() {
+            self.since = Instant::now();
+        }
+        self
+    }
+
+    fn waited(&self) -> Duration {
+        if self.is_due() {
+            self.since.elapsed()
+        } else {
+            Duration::ZERO
         }
     }
 }
 
-impl std::error::Error for Error {}
-
-#[cfg(test)]
-mod tests;
+fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(bytes).and_then(|()| stdout.flush())
+}

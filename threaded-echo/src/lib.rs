@@ -1,6 +1,6 @@
-//! Pattern 3: TCP, many clients at once: a thread for each, or a pool of threads.
-//!
-//! [`server::serve`] runs `tcp_echo`'s conversation, unchanged, on other threads than the one that accepts.
+//! Pattern 3: TCP, many clients at once: a thread per client, or a pool of threads.
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
+pub mod pool;
 pub mod server;
 pub mod swarm;

@@ -1,218 +1,199 @@
-//! The client: a question, an answer, and what can happen in between.
+//! The client: a request, a reply, and what can happen in between.
 //!
-//! A datagram can be lost, doubled or late, and anybody can send one. So each message is sent again until an answer
-//! comes, from a socket that takes datagrams from the server alone; and each message has a socket, and so a port, of its
-//! own, so that a late answer to the last one cannot be taken for the answer to this one.
+//! A datagram can be lost, duplicated or late, and anyone can send one. So each message is sent
+//! again until a reply comes, from a connected socket, which receives datagrams from the server
+//! alone; and each message has a socket of its own, so that a late reply to the last message is not
+//! taken for the reply to this one.
 
-use std::fmt;
-use std::io::{self, BufRead, Read, Write};
+use std::error::Error;
+use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use common::addr::{Address, SocketError};
-use common::report::{complain, why};
-use common::shutdown::{Timeout, is_timeout};
+use common::addr::{Address, DEFAULT_ADDRESS, NO_SERVER_HINT, reachable};
+use common::report::print_error;
+use common::timeout::{is_timeout, parse_timeout, socket_timeout};
 use common::trace::Trace;
+use common::usage::address_note;
+use common::words::{error_message, plural};
 
-use crate::server::{BUFFER, EMSGSIZE, MAX_DATAGRAM};
+use crate::datagram::BUFFER_LEN;
 
-/// How the client treats the server.
-#[derive(Debug, Clone, Copy)]
+/// What to send, and where.
+#[derive(Debug, clap::Args)]
 pub struct Options {
-    /// How long to wait for an answer before the message is sent again.
-    pub timeout: Timeout,
-    /// How often a message is sent again.
+    /// Words of one message (without any, each line of stdin is a message)
+    pub message: Vec<String>,
+    /// Address of the server
+    #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_ADDRESS)]
+    pub address: Address,
+    /// How long to wait for the first reply; each next wait is twice as long (0 = forever)
+    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = parse_timeout)]
+    pub timeout: Duration,
+    /// Number of times to resend
+    #[arg(long, value_name = "N", default_value_t = 3)]
     pub retries: u32,
-    /// Whether socket calls are shown.
-    pub trace: Trace,
+    /// Show every socket call and its bytes on stderr
+    #[arg(long)]
+    pub trace: bool,
 }
 
-/// Sends one message and prints the reply; or, without a message, does so for each line of stdin.
-///
-/// A line that gets no answer is reported in the name of `program`, and the next one has its turn.
+/// Sends the message, or each line of stdin, and prints the replies.
 ///
 /// # Errors
 ///
-/// See [`Error`].
-pub fn run(program: &str, address: &Address, message: Option<&str>, options: Options) -> Result<(), Error> {
-    let mut client = Client::new(address.resolve().map_err(Error::Resolve)?, options);
-    if let Some(message) = message {
-        return print(client.ask(message.as_bytes())?);
+/// Returns an error if a message got no reply.
+pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    if let Some(note) = address_note(&options.message) {
+        print_error("udp-echo", note);
     }
-    let mut stdin = io::stdin().lock();
-    let mut unanswered = 0;
-    while let Some(line) = read_line(&mut stdin).map_err(Error::Input)? {
-        match client.ask(&line) {
-            Ok(reply) => print(reply)?,
-            Err(error) => {
-                complain(program, error);
-                unanswered += 1;
-            }
+    let trace = Trace::to_stderr(options.trace)?;
+    let (servers, last_socket) = (options.address.resolve()?, None);
+    let mut client = Client {
+        servers,
+        last_socket,
+        options,
+        trace,
+    };
+    let result = match &options.message[..] {
+        [] => client.request_lines(),
+        words => {
+            let reply = client.request(words.join(" ").as_bytes());
+            reply
+                .map_err(Into::into)
+                .and_then(|reply| Ok(print(&reply)?))
         }
-    }
-    if unanswered == 0 { Ok(()) } else { Err(Error::Unanswered(unanswered)) }
+    };
+    client.trace.finish();
+    result
 }
 
-fn print(mut reply: Vec<u8>) -> Result<(), Error> {
-    reply.push(b'\n');
-    let mut stdout = io::stdout();
-    stdout.write_all(&reply).and_then(|()| stdout.flush()).map_err(Error::Output)
-}
-
-/// The next line without its ending. Of one that is too long for a datagram, so much that this can be seen, is kept.
-fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    input.take(BUFFER as u64).read_until(b'\n', &mut line)?;
-    if line.is_empty() {
-        return Ok(None);
-    }
-    if line.ends_with(b"\n") {
-        line.pop();
-        if line.ends_with(b"\r") {
-            line.pop();
-        }
-    } else {
-        input.skip_until(b'\n')?;
-    }
-    Ok(Some(line))
-}
-
-/// A client of one server.
-pub struct Client {
+/// A client of one server, which may have several addresses.
+struct Client<'a> {
     servers: Vec<SocketAddr>,
-    /// The last message's socket. It is kept until the next one has a port, so that the two differ.
-    socket: Option<UdpSocket>,
-    options: Options,
+    /// The last message's socket, kept until the next one has a port, so that the two differ.
+    last_socket: Option<UdpSocket>,
+    options: &'a Options,
+    trace: Trace,
 }
 
-impl Client {
-    /// A client of the server that is at one of these addresses.
-    pub fn new(servers: Vec<SocketAddr>, options: Options) -> Self {
-        Client { servers, socket: None, options }
+impl Client<'_> {
+    fn request_lines(&mut self) -> Result<(), Box<dyn Error>> {
+        let (mut input, mut line, mut failed) = (io::stdin().lock(), Vec::new(), 0);
+        // No longer line fits in a datagram, and a bounded read fills no memory.
+        while input
+            .by_ref()
+            .take(BUFFER_LEN as u64)
+            .read_until(b'\n', &mut line)?
+            > 0
+        {
+            if line.len() == BUFFER_LEN && !line.ends_with(b"\n") {
+                input.skip_until(b'\n')?;
+            }
+            let message = line.strip_suffix(b"\n").unwrap_or(&line);
+            match self.request(message.strip_suffix(b"\r").unwrap_or(message)) {
+                Ok(reply) => print(&reply)?,
+                Err(error) => {
+                    print_error("udp-echo", error);
+                    failed += 1;
+                }
+            }
+            line.clear();
+        }
+        match failed {
+            0 => Ok(()),
+            failed => Err(format!("no reply to {}", plural(failed, "message")).into()),
+        }
     }
 
-    /// Sends a message, and again while no answer comes: the answer. The first of the addresses that answers is used.
-    ///
-    /// # Errors
-    ///
-    /// What the first of the addresses came to.
-    pub fn ask(&mut self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut first = None;
+    /// Sends a message until a reply comes, and returns it. Every address of the server is tried.
+    fn request(&mut self, message: &[u8]) -> Result<Vec<u8>, String> {
+        let mut result = Err("the name has no address".to_owned());
         for server in self.servers.clone() {
-            match self.ask_at(server, message) {
-                Ok(reply) => return Ok(reply),
-                Err(error) => _ = first.get_or_insert(error),
+            let next = self.request_from(reachable(server), message);
+            if next.is_ok() || server == self.servers[0] {
+                result = next; // the first error is the one to tell
+            }
+            if result.is_ok() {
+                break;
             }
         }
-        Err(first.unwrap_or(Error::NoAddress))
+        result
     }
 
-    // ANCHOR: ask
-    fn ask_at(&mut self, server: SocketAddr, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let any_port: SocketAddr = match server.ip() {
-            IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
-        let socket = UdpSocket::bind(any_port).map_err(|error| Error::Failed(server, error))?;
-        // A connected UDP socket is handed only what comes from this address, and hears of a closed port.
-        socket.connect(server).map_err(|error| Error::Failed(server, error))?;
-        let socket = self.socket.insert(socket);
+    fn request_from(&mut self, server: SocketAddr, message: &[u8]) -> Result<Vec<u8>, String> {
+        let explain = |error: io::Error| explain(server, message, &error);
+        let socket = self.last_socket.insert(connect(server).map_err(explain)?);
+        let (started, mut timeout) = (Instant::now(), self.options.timeout);
         for _ in 0..=self.options.retries {
-            self.options.trace.bytes(server, "send", message);
-            socket.send(message).map_err(|error| failed(server, error))?;
-            let reply = receive(socket, server, self.options).map_err(|error| failed(server, error))?;
-            if let Some(reply) = reply {
+            self.trace.bytes(server, "send", message);
+            let reply = socket.send(message).and_then(|_| receive(socket, timeout));
+            if let Some(reply) = reply.map_err(explain)? {
+                self.trace.bytes(server, "recv", &reply);
                 return Ok(reply);
             }
+            timeout = timeout.saturating_mul(2);
         }
-        Err(Error::NoAnswer(server, self.options))
+        let times = plural(u64::from(self.options.retries) + 1, "time");
+        let seconds = started.elapsed().as_secs_f64();
+        Err(format!(
+            "no reply from {server}: sent {times}, waited {seconds:.1} s in all\n\
+             is it running there? a server on 0.0.0.0 may reply from another address"
+        ))
     }
-    // ANCHOR_END: ask
 }
 
-/// The next datagram, or `None` if none comes in time.
-fn receive(socket: &UdpSocket, server: SocketAddr, options: Options) -> io::Result<Option<Vec<u8>>> {
-    let mut buffer = vec![0; BUFFER];
-    let started = Instant::now();
+/// Returns a socket that receives datagrams from this server alone. On a free port the socket can
+/// meet itself: that is no server.
+pub(crate) fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
+    let any_ip = match server {
+        SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any_ip, 0))?;
+    socket.connect(server)?;
+    match socket.local_addr()? == server {
+        true => Err(ErrorKind::ConnectionRefused.into()),
+        false => Ok(socket),
+    }
+}
+
+/// Returns the next datagram, or `None` if there is none in time.
+fn receive(socket: &UdpSocket, timeout: Duration) -> io::Result<Option<Vec<u8>>> {
+    let (mut buffer, started) = (vec![0; BUFFER_LEN], Instant::now());
+    socket.set_read_timeout(socket_timeout(timeout))?;
     loop {
-        let left = options.timeout.0.map(|timeout| timeout.saturating_sub(started.elapsed()));
-        if left.is_some_and(|left| left.is_zero()) {
-            return Ok(None);
-        }
-        socket.set_read_timeout(left)?;
         match socket.recv(&mut buffer) {
-            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
-            result => {
-                buffer.truncate(result?);
-                options.trace.bytes(server, "recv", &buffer);
-                return Ok(Some(buffer));
+            Ok(len) => return Ok(Some(buffer[..len].to_vec())),
+            Err(error) if error.kind() == ErrorKind::Interrupted && started.elapsed() < timeout => {
             }
+            Err(error) if is_timeout(&error) || error.kind() == ErrorKind::Interrupted => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
         }
     }
 }
 
-fn failed(server: SocketAddr, error: io::Error) -> Error {
+/// Windows says `reset` of a closed port, other systems say `refused`.
+fn explain(server: SocketAddr, message: &[u8], error: &io::Error) -> String {
     match error.kind() {
-        // Windows says `reset` of a closed port, the others say `refused`.
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Error::ClosedPort(server),
-        _ if error.raw_os_error() == Some(EMSGSIZE) => Error::TooLong,
-        _ => Error::Failed(server, error),
-    }
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Error {
-    /// The server's name has no address.
-    Resolve(SocketError),
-    /// There was no address to ask at.
-    NoAddress,
-    /// No program has the server's port.
-    ClosedPort(SocketAddr),
-    /// The socket failed.
-    Failed(SocketAddr, io::Error),
-    /// The message does not fit in a datagram.
-    TooLong,
-    /// The message was sent as often as the options say, and no answer came.
-    NoAnswer(SocketAddr, Options),
-    /// So many lines were not answered; each has been reported.
-    Unanswered(u64),
-    /// Stdin cannot be read.
-    Input(io::Error),
-    /// Stdout cannot be written.
-    Output(io::Error),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Resolve(error) => error.fmt(f),
-            Error::NoAddress => write!(f, "the server has no address"),
-            Error::ClosedPort(server) => {
-                write!(
-                    f,
-                    "no answer from {server}: its port is closed\nstart the server first, and compare its `listening on` line"
-                )
-            }
-            Error::Failed(server, error) => write!(f, "cannot ask {server}: {}", why(error)),
-            Error::TooLong => {
-                write!(
-                    f,
-                    "cannot send the message: a datagram takes {MAX_DATAGRAM} bytes, on macOS 9216, and it has more"
-                )
-            }
-            Error::NoAnswer(server, Options { retries, timeout, .. }) => {
-                write!(f, "no answer from {server}: sent {} times, waited {timeout} each time", u64::from(*retries) + 1)
-            }
-            Error::Unanswered(count) => write!(f, "messages without an answer: {count}"),
-            Error::Input(error) => write!(f, "cannot read stdin: {}", why(error)),
-            Error::Output(error) => write!(f, "cannot write the answer: {}", why(error)),
+        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => {
+            format!("no reply from {server}: its port is closed\n{NO_SERVER_HINT}")
+        }
+        _ => {
+            let (len, reason) = (plural(message.len() as u64, "byte"), error_message(error));
+            format!("cannot send {len} to {server}: {reason}")
         }
     }
 }
 
-impl std::error::Error for Error {}
+fn print(reply: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    stdout
+        .write_all(&[reply, b"\n"].concat())
+        .and_then(|()| stdout.flush())
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,35 +1,24 @@
-"""A reply meets a closed port, and what comes of that is different on each system."""
+"""A reply meets a closed port. What follows is different on each system."""
 
 import socket
 
 
-def udp():
+def udp_socket():
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
     sock.settimeout(0.5)
     return sock
 
 
-client = udp()
-client.bind(("127.0.0.1", 0))
+client, server, connected = udp_socket(), udp_socket(), udp_socket()
+connected.connect(client.getsockname())
 address = client.getsockname()
-client.close()  # The client has asked, and does not wait for its reply.
+client.close()  # without waiting for its reply
 
-server = udp()
-server.bind(("127.0.0.1", 0))
 server.sendto(b"reply", address)
-try:
-    server.recvfrom(65535)  # WRONG: on Windows this fails for the client before, with 10054.
-except socket.timeout:
-    print("the server, at its next recvfrom: hears nothing of it")
-except ConnectionResetError as error:
-    print("the server, at its next recvfrom: ConnectionResetError", error.errno)
-
-connected = udp()
-connected.connect(address)
-connected.send(b"hello")
-try:
-    connected.recv(65535)
-except socket.timeout:
-    print("a connected socket, at its next recv: hears nothing of it")
-except ConnectionError as error:
-    print("a connected socket, at its next recv:", type(error).__name__)
+connected.send(b"reply")
+for name, sock in (("server", server), ("connected server", connected)):
+    try:
+        sock.recvfrom(65_536)  # WRONG: on Windows, both fail with error 10054
+    except OSError as error:
+        print(f"the next recvfrom of the {name}:", error)

@@ -1,33 +1,26 @@
-"""An empty datagram is taken for the end, as in TCP, and the server leaves."""
+"""The server takes an empty datagram for the end, as over TCP, and exits."""
 
 import socket
-import threading
 
 
 def serve(sock):
     while True:
-        data, peer = sock.recvfrom(65535)
-        if not data:  # WRONG: in UDP this is a message, and there is no end.
-            break
+        data, peer = sock.recvfrom(65_536)
+        if not data:  # WRONG: over UDP this is a message, and there is no end
+            return
         sock.sendto(data, peer)
-    sock.close()
 
 
-sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.bind(("127.0.0.1", 0))
-address = sock.getsockname()
-server = threading.Thread(target=serve, args=(sock,), daemon=True)
-server.start()
-
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 0))
 client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-client.settimeout(5)
-client.connect(address)
+client.connect(server.getsockname())
 client.send(b"")
-server.join(5)
-print("sent: an empty datagram")
-print("the server has ended:", not server.is_alive())
-client.send(b"hello?")
+serve(server)
+server.close()
+print("after an empty datagram: the server has ended")
 try:
-    print("the next message is answered:", client.recv(65535))
+    client.send(b"hello")
+    client.recv(65_536)
 except ConnectionError as error:
-    print("the next message is answered:", type(error).__name__)
+    print("after the next message: ", type(error).__name__)

@@ -1,27 +1,25 @@
-"""The client sends everything before it reads anything."""
+"""The client sends everything before it reads anything, and both sides get stuck."""
 
 import socket
 import threading
 
-listener = socket.create_server(("127.0.0.1", 0))
-client = socket.create_connection(listener.getsockname())
-stream, _ = listener.accept()
-
 
 def echo():
-    while data := stream.recv(65_536):
-        stream.sendall(data)
+    while data := server.recv(65_536):
+        server.sendall(data)
 
 
-def ask():
-    client.sendall(b"x" * (64 << 20))  # WRONG: the replies fill the buffers meanwhile.
+def request():
+    client.sendall(b"x" * (64 << 20))  # WRONG: meanwhile the replies fill all buffers
     client.recv(65_536)
 
 
-threads = [threading.Thread(target=side, daemon=True) for side in (echo, ask)]
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listener.getsockname())
+server, _ = listener.accept()
+threads = [threading.Thread(target=side, daemon=True) for side in (echo, request)]
 for thread in threads:
     thread.start()
-for thread in threads:
+for name, thread in zip(("server", "client"), threads):
     thread.join(1)
-print("the server waits until somebody reads:", threads[0].is_alive())
-print("the client waits until somebody reads:", threads[1].is_alive())
+    print(f"after 1 s the {name} is still in sendall:", thread.is_alive())

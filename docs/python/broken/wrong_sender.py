@@ -1,25 +1,24 @@
-"""Any datagram that comes is taken for the reply, whoever sent it and whatever it replies to."""
+"""The client takes any datagram for its reply, from any sender and to any message."""
 
 import socket
 
 
-def udp():
+def udp_socket():
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("127.0.0.1", 0))
-    sock.settimeout(5)
     return sock
 
 
-def ask(question):
-    client.sendto(question, server.getsockname())
-    heard, peer = server.recvfrom(65535)
-    server.sendto(b"reply to " + heard, peer)
-    reply, _ = client.recvfrom(65535)  # WRONG: who has sent this, and is it not an earlier reply?
-    print("asked:", question.decode(), "- got:", reply.decode())
+def request(message):
+    client.sendto(message, server.getsockname())
+    data, peer = server.recvfrom(65_536)
+    server.sendto(b"reply to " + data, peer)
+    reply, _ = client.recvfrom(65_536)  # WRONG: the sender is not looked at
+    print("sent:", message.decode(), "- received:", reply.decode())
 
 
-client, server, stranger = udp(), udp(), udp()
-stranger.sendto(b"words of a stranger", client.getsockname())
-ask(b"one")
-ask(b"two")
-ask(b"three")
+client, server, stranger = udp_socket(), udp_socket(), udp_socket()
+stranger.sendto(b"a stranger's datagram", client.getsockname())
+request(b"one")
+request(b"two")
+request(b"three")

@@ -1,324 +1,214 @@
-//! The real `serve`, on a port of its own, in this process.
+//! The real servers, with a thread per client and with a pool, in this process.
 
-use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use common::framing::Framing;
-use common::shutdown::Timeout;
-use common::trace::Trace;
+use common::report::Verbosity;
 
 use super::*;
+use crate::pool;
 
-/// Long enough for any machine; only a test that fails waits for it.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-const FULL: &str = "error: server is full, try again later\n";
-
-fn options() -> Options {
-    Options { framing: Framing::Line, prefix: "> ".into(), idle_timeout: Timeout(None), trace: Trace::new(false) }
+#[derive(Clone, Copy)]
+enum Kind {
+    Threads { max_clients: usize },
+    Pool { workers: usize, queue_len: usize },
 }
 
-/// Stops the server, even when the test has failed: a scope waits for all its threads.
-struct StopsInTheEnd<'a>(&'a Stop);
+fn silent_report() -> Report {
+    let verbosity = Verbosity::default();
+    Report::new("threaded-echo", true, verbosity, io::sink(), io::sink()).unwrap()
+}
 
-impl Drop for StopsInTheEnd<'_> {
+/// Stops the server, even if the test fails: a scope waits for all its threads.
+struct RequestOnDrop<'a>(&'a Shutdown);
+
+impl Drop for RequestOnDrop<'_> {
     fn drop(&mut self) {
         self.0.request();
     }
 }
 
 /// Runs a server while `test` talks to it, then stops it.
-fn serving(threads: Threads, test: impl FnOnce(SocketAddr, &Stop)) {
+fn serving(kind: Kind, test: impl FnOnce(SocketAddr, &Shutdown)) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, report, options) = (Stop::new(), Report::new("threaded-echo", true), options());
+    let report = silent_report();
+    let (shutdown, framing) = (Shutdown::default(), Framing::Line);
+    let options = Options {
+        prefix: "> ".to_owned(),
+        framing,
+        idle_timeout: Duration::ZERO,
+    };
     thread::scope(|scope| {
-        let server = scope.spawn(|| serve(&listener, &options, threads, &stop, &report));
-        let stops = StopsInTheEnd(&stop);
-        test(address, &stop);
+        let server = scope.spawn(|| match kind {
+            Kind::Threads { max_clients } => {
+                serve(&listener, &options, max_clients, &shutdown, &report)
+            }
+            Kind::Pool { workers, queue_len } => pool::serve(
+                &listener,
+                &options,
+                (workers, queue_len),
+                &shutdown,
+                &report,
+            ),
+        });
+        let stops = RequestOnDrop(&shutdown);
+        test(listener.local_addr().unwrap(), &shutdown);
         drop(stops);
         server.join().unwrap().unwrap();
     });
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    stream.set_write_timeout(Some(DEADLINE)).unwrap();
-    stream
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        Client(BufReader::new(stream))
+    }
+
+    fn send(&mut self, line: &str) {
+        let _ = self.0.get_mut().write_all(format!("{line}\n").as_bytes()); // a full server may have closed
+    }
+
+    fn read(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn request(&mut self, line: &str) -> String {
+        self.send(line);
+        self.read()
+    }
+
+    /// Disconnects, and waits until the server has closed its side.
+    fn disconnect(mut self) {
+        self.0
+            .get_mut()
+            .shutdown(std::net::Shutdown::Write)
+            .unwrap();
+        let _ = self.0.read_to_end(&mut Vec::new());
+    }
 }
 
-/// Sends a line, and reads the reply.
-fn ask(mut stream: &TcpStream, line: &str) -> String {
-    stream.write_all(line.as_bytes()).unwrap();
-    let mut reply = vec![0; line.len() + 2];
-    stream.read_exact(&mut reply).unwrap();
-    String::from_utf8(reply).unwrap()
-}
-
-/// What comes until the server ends its side.
-fn read_to_end(mut stream: &TcpStream) -> String {
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
-}
-
-/// Leaves, and waits until the server has noticed.
-fn leave(stream: TcpStream) {
-    stream.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(read_to_end(&stream), "");
-}
+const FULL: &str = "error: server is full, try again later\n";
 
 #[test]
 fn clients_do_not_wait_for_each_other() {
-    serving(Threads { max_clients: 100, workers: None }, |address, _| {
-        let clients: Vec<_> = (0..50).map(|_| connect(address)).collect();
-        for client in clients.iter().rev() {
-            assert_eq!(ask(client, "hello\n"), "> hello\n");
-        }
-    });
-}
-
-#[test]
-fn one_client_too_many_is_told_so_and_a_seat_is_free_as_soon_as_its_client_is_closed() {
-    for workers in [None, Some(2)] {
-        serving(Threads { max_clients: 2, workers }, |address, _| {
-            for _ in 0..20 {
-                let (first, second) = (connect(address), connect(address));
-                assert_eq!(ask(&first, "a\n"), "> a\n");
-                assert_eq!(ask(&second, "b\n"), "> b\n");
-                assert_eq!(read_to_end(&connect(address)), FULL);
-                leave(first);
-                leave(second);
+    for kind in [
+        Kind::Threads { max_clients: 9 },
+        Kind::Pool {
+            workers: 3,
+            queue_len: 1,
+        },
+    ] {
+        serving(kind, |address, _| {
+            let mut clients: Vec<_> = (0..3).map(|_| Client::connect(address)).collect();
+            for client in clients.iter_mut().rev() {
+                assert_eq!(client.request("hi"), "> hi\n");
             }
         });
     }
 }
 
 #[test]
-fn a_pool_serves_so_many_at_once_and_lets_so_many_wait() {
-    serving(Threads { max_clients: 3, workers: Some(1) }, |address, _| {
-        let (served, waits, waits_too) = (connect(address), connect(address), connect(address));
-        assert_eq!(ask(&served, "a\n"), "> a\n");
-        assert_eq!(read_to_end(&connect(address)), FULL);
-        (&waits).write_all(b"b\n").unwrap();
-        waits.set_nonblocking(true).unwrap();
-        assert_eq!((&waits).read(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        waits.set_nonblocking(false).unwrap();
-        leave(served);
-        let mut reply = [0; 4];
-        (&waits).read_exact(&mut reply).unwrap();
-        assert_eq!(&reply, b"> b\n");
-        leave(waits);
-        assert_eq!(ask(&waits_too, "c\n"), "> c\n");
-    });
-}
-
-#[test]
-#[cfg(target_os = "linux")] // elsewhere what has arrived is thrown away by shutdown(Read), or the read is not ended by it
-fn a_stop_answers_those_who_wait_for_a_worker() {
-    serving(Threads { max_clients: 3, workers: Some(1) }, |address, stop| {
-        let (served, waits) = (connect(address), connect(address));
-        assert_eq!(ask(&served, "a\n"), "> a\n");
-        (&waits).write_all(b"b\nhalf").unwrap();
-        let _waits_too = connect(address);
-        assert_eq!(read_to_end(&connect(address)), FULL); // so all three have been let in
-        stop.request();
-        assert_eq!(read_to_end(&served), "");
-        assert_eq!(read_to_end(&waits), "> b\n");
-    });
-}
-
-#[test]
-fn a_stop_in_a_storm_of_connections_comes_to_an_end() {
-    serving(Threads { max_clients: 1000, workers: None }, |address, stop| {
-        thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    while !stop.is_requested() {
-                        let _ =
-                            TcpStream::connect_timeout(&address, DEADLINE).map(|stream| (&stream).write_all(b"x\n"));
-                    }
-                });
-            }
-            for _ in 0..100 {
-                assert_eq!(ask(&connect(address), "in between\n"), "> in between\n");
-            }
-            stop.request();
-        });
-    });
-}
-
-#[test]
-fn a_panic_in_a_conversation_costs_no_worker() {
-    fn panics_at_first(stream: &TcpStream, client: Client<'_>, options: &Options, stop: &Stop) -> Farewell {
-        let mut first = [0];
-        assert!(stream.peek(&mut first).is_err() || &first != b"!", "on purpose");
-        attend(stream, client, options, stop)
-    }
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, report, options) = (Stop::new(), Report::new("threaded-echo", true), options());
-    thread::scope(|scope| {
-        let _stops = StopsInTheEnd(&stop);
-        let closer = Closer::start(scope).unwrap();
-        let host = Host { options: &options, stop: &stop, report: &report, closer, attend: panics_at_first };
-        let queue = start_pool(scope, 2, 10, &host).unwrap();
-        for turn in 0..6 {
-            let client = connect(address);
-            let (stream, peer) = listener.accept().unwrap();
-            queue.send(Guest { stream: stop.watch(stream), peer, seat: Arc::new(()) }).unwrap();
-            if turn < 5 {
-                (&client).write_all(b"!").unwrap();
-                let _ = (&client).read_to_end(&mut Vec::new()); // the end, or a reset
-            } else {
-                assert_eq!(ask(&client, "still served\n"), "> still served\n");
-            }
-        }
-    });
-}
-
-#[test]
-fn a_client_that_never_reads_blocks_only_itself() {
-    serving(Threads { max_clients: 10, workers: Some(2) }, |address, _| {
-        let floods = connect(address);
-        floods.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
-        while (&floods).write_all(&b"flood\n".repeat(10_000)).is_ok() {} // until all buffers are full
-        let reads = connect(address);
-        for _ in 0..100 {
-            assert_eq!(ask(&reads, "hello\n"), "> hello\n");
-        }
-    });
-}
-
-#[test]
-#[cfg(not(windows))] // there a blocked read stays blocked: rust-lang/rust#121594
-fn a_stop_does_not_wait_for_those_who_never_read_or_say_nothing() {
-    for workers in [None, Some(20)] {
-        let ended = std::time::Instant::now();
-        serving(Threads { max_clients: 100, workers }, |address, stop| {
-            let idle: Vec<_> = (0..50).map(|_| connect(address)).collect();
-            let floods: Vec<_> = (0..5).map(|_| connect(address)).collect();
-            for flood in &floods {
-                flood.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
-            }
-            for mut flood in &floods {
-                while flood.write_all(&b"flood\n".repeat(10_000)).is_ok() {}
-            }
-            stop.request();
-            for client in &idle {
-                let mut client = client;
-                let _ = client.read_to_end(&mut Vec::new()); // the end, or a reset
-            }
-            drop(floods);
-        });
-        assert!(ended.elapsed() < DEADLINE);
-    }
-}
-
-#[test]
-fn who_is_refused_reads_why_although_it_was_the_first_to_speak() {
-    serving(Threads { max_clients: 1, workers: None }, |address, _| {
-        let seated = connect(address);
-        assert_eq!(ask(&seated, "a\n"), "> a\n");
+fn rejected_client_gets_error_and_may_come_again() {
+    serving(Kind::Threads { max_clients: 2 }, |address, _| {
+        let mut clients: Vec<_> = (0..2).map(|_| Client::connect(address)).collect();
+        clients
+            .iter_mut()
+            .for_each(|client| assert_eq!(client.request("a"), "> a\n"));
         for _ in 0..50 {
-            let mut refused = connect(address);
-            let _ = refused.write_all(b"let me in\n"); // it may be too late for that
-            assert_eq!(read_to_end(&refused), FULL);
+            assert_eq!(Client::connect(address).request("b"), FULL); // also a client that has sent something
         }
-        assert_eq!(ask(&seated, "b\n"), "> b\n");
+        clients.remove(0).disconnect();
+        assert_eq!(Client::connect(address).request("c"), "> c\n");
     });
 }
 
 #[test]
-#[cfg(not(windows))]
-fn a_stop_does_not_wait_for_those_who_were_refused_and_stay() {
-    serving(Threads { max_clients: 1, workers: None }, |address, stop| {
-        let seated = connect(address);
-        assert_eq!(ask(&seated, "a\n"), "> a\n");
-        let refused: Vec<_> = (0..100).map(|_| connect(address)).collect();
-        for client in &refused {
-            assert_eq!(read_to_end(client), FULL); // and it does not close: 64 of them have a second each
+fn error_and_reset_give_the_permit_back() {
+    serving(Kind::Threads { max_clients: 1 }, |address, _| {
+        for _ in 0..20 {
+            let mut client = Client::connect(address);
+            client.send(&"x".repeat(70_000));
+            assert_eq!(client.read(), "error: line longer than 65536 bytes\n");
+            client.disconnect();
         }
-        assert_eq!(ask(&seated, "b\n"), "> b\n");
-        stop.request();
-        assert_eq!(read_to_end(&seated), "");
+        assert_eq!(Client::connect(address).request("a"), "> a\n");
     });
 }
 
 #[test]
-fn a_seat_is_free_as_soon_as_the_error_that_ended_its_client_was_read() {
-    for workers in [None, Some(1)] {
-        serving(Threads { max_clients: 1, workers }, |address, _| {
-            for _ in 0..20 {
-                let mut bad = connect(address);
-                bad.write_all(&[b'x'; 65_537]).unwrap();
-                assert_eq!(read_to_end(&bad), "error: line longer than 65536 bytes\n");
-                let next = connect(address); // while the one before still has its moment
-                assert_eq!(ask(&next, "a\n"), "> a\n");
-                leave(next);
+fn pool_serves_its_workers_and_queues_the_rest() {
+    serving(
+        Kind::Pool {
+            workers: 2,
+            queue_len: 2,
+        },
+        |address, _| {
+            let mut clients: Vec<_> = (0..4).map(|_| Client::connect(address)).collect();
+            clients.iter_mut().for_each(|client| client.send("hi"));
+            assert_eq!(clients[0].read(), "> hi\n");
+            assert_eq!(clients[1].read(), "> hi\n");
+            assert_eq!(Client::connect(address).read(), FULL);
+            clients.remove(0).disconnect();
+            assert_eq!(clients[1].read(), "> hi\n"); // the third, in the order of the queue
+        },
+    );
+}
+
+#[cfg(not(windows))] // nothing wakes a blocked read there: main's limit ends the process
+#[test]
+fn shutdown_answers_clients_in_the_queue() {
+    serving(
+        Kind::Pool {
+            workers: 1,
+            queue_len: 8,
+        },
+        |address, shutdown| {
+            let mut clients: Vec<_> = (0..5).map(|_| Client::connect(address)).collect();
+            clients.iter_mut().for_each(|client| client.send("hi"));
+            assert_eq!(clients[0].read(), "> hi\n");
+            assert_eq!(Client::connect(address).0.get_mut().write(b"x").unwrap(), 1); // the queue has the others
+            shutdown.request();
+            for client in &mut clients[1..] {
+                assert_eq!(client.read(), "> hi\n");
             }
+        },
+    );
+}
+
+#[cfg(not(windows))]
+#[test]
+fn shutdown_in_a_storm_of_connections_ends() {
+    for kind in [
+        Kind::Threads { max_clients: 20 },
+        Kind::Pool {
+            workers: 2,
+            queue_len: 5,
+        },
+    ] {
+        serving(kind, |address, shutdown| {
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        while !shutdown.is_requested() {
+                            let timeout = Duration::from_millis(200); // the backlog may be full
+                            let stream = TcpStream::connect_timeout(&address, timeout);
+                            let _ = stream.and_then(|mut stream| stream.write_all(b"hi\n"));
+                        }
+                    });
+                }
+                assert!((0..20).any(|_| Client::connect(address).request("hi") == "> hi\n"));
+                shutdown.request();
+            });
         });
     }
-}
-
-#[test]
-fn a_client_that_resets_gives_its_seat_back() {
-    serving(Threads { max_clients: 2, workers: Some(2) }, |address, _| {
-        for _ in 0..20 {
-            let mut resets = connect(address);
-            resets.write_all(b"hello\n").unwrap();
-            resets.peek(&mut [0; 8]).unwrap();
-            drop(resets); // with the answer unread, which makes it a reset
-            let started = std::time::Instant::now();
-            // The server may not have seen it yet; the other seat is free in any case.
-            while read_first(&connect(address)) != "> ok\n" {
-                assert!(started.elapsed() < DEADLINE, "the seat is lost");
-            }
-        }
-    });
-}
-
-/// What a client is told that says `ok`: the answer, or that the server is full.
-fn read_first(mut stream: &TcpStream) -> String {
-    let _ = stream.write_all(b"ok\n");
-    let _ = stream.shutdown(Shutdown::Write);
-    read_to_end(stream)
-}
-
-#[test]
-fn a_pool_of_two_serves_two_at_once_and_the_queue_in_its_order() {
-    serving(Threads { max_clients: 5, workers: Some(2) }, |address, _| {
-        let (first, second) = (connect(address), connect(address));
-        assert_eq!(ask(&first, "1\n"), "> 1\n");
-        assert_eq!(ask(&second, "2\n"), "> 2\n");
-        let waiting: Vec<_> = (0..3).map(|_| connect(address)).collect();
-        assert_eq!(read_to_end(&connect(address)), FULL);
-        leave(first);
-        for client in waiting {
-            assert_eq!(ask(&client, "my turn\n"), "> my turn\n"); // one worker is held by the second all the time
-            leave(client);
-        }
-        assert_eq!(ask(&second, "still here\n"), "> still here\n");
-    });
-}
-
-#[test]
-fn a_panic_in_a_conversation_gives_the_seat_back() {
-    fn panics(_: &TcpStream, _: Client<'_>, _: &Options, _: &Stop) -> Farewell {
-        panic!("on purpose")
-    }
-    let (stop, report, options) = (Stop::new(), Report::new("threaded-echo", true), options());
-    let seats = Arc::new(());
-    thread::scope(|scope| {
-        let closer = Closer::start(scope).unwrap();
-        let host = Host { options: &options, stop: &stop, report: &report, closer, attend: panics };
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = connect(listener.local_addr().unwrap());
-        let (stream, peer) = listener.accept().unwrap();
-        host.serve_one(Guest { stream: stop.watch(stream), peer, seat: Arc::clone(&seats) });
-        assert_eq!(Arc::strong_count(&seats), 1);
-        assert_eq!(read_to_end(&client), "");
-    });
 }

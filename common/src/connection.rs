@@ -1,0 +1,194 @@
+//! A client's connection, with three promises that a bare `TcpStream` does not make: its reads end
+//! at a shutdown, its writes end if the client does not read, and its drop closes it without losing
+//! a reply.
+
+use std::fmt::Display;
+use std::io::{self, Read, Write};
+use std::net::{self, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::linger::{LingeringCloser, QUIET_PERIOD};
+use crate::report::Report;
+use crate::shutdown::Shutdown;
+use crate::timeout::{is_timeout, socket_timeout};
+use crate::words::{error_reply, with_action};
+
+/// How long a write may make no progress.
+const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the connections of one server share.
+pub struct Shared<'a> {
+    pub(crate) shutdown: &'a Shutdown,
+    pub(crate) report: &'a Report,
+    lingering: LingeringCloser,
+    /// Each open connection holds a clone.
+    permits: Arc<()>,
+}
+
+impl<'a> Shared<'a> {
+    pub(crate) fn new(shutdown: &'a Shutdown, report: &'a Report) -> io::Result<Self> {
+        let lingering = LingeringCloser::new(shutdown)?;
+        Ok(Shared {
+            shutdown,
+            report,
+            lingering,
+            permits: Arc::default(),
+        })
+    }
+
+    pub(crate) fn open_connections(&self) -> usize {
+        Arc::strong_count(&self.permits) - 1
+    }
+}
+
+/// A client's connection. Its drop closes it, and rejects a client that was never served.
+pub struct Connection<'a> {
+    shared: &'a Shared<'a>,
+    stream: Arc<TcpStream>,
+    peer: SocketAddr,
+    permit: Option<Arc<()>>,
+    idle_timeout: Duration,
+    last_received: Option<Instant>,
+    is_served: bool,
+    has_error: bool,
+}
+
+impl<'a> Connection<'a> {
+    pub(crate) fn new(shared: &'a Shared<'a>, stream: TcpStream, peer: SocketAddr) -> Self {
+        shared.report.trace.call(peer, "accept");
+        let stream = Arc::new(stream);
+        shared.shutdown.register_stream(&stream);
+        let permit = Some(Arc::clone(&shared.permits));
+        let (is_served, has_error) = (false, false);
+        let (idle_timeout, last_received) = (Duration::ZERO, None);
+        Connection {
+            shared,
+            stream,
+            peer,
+            permit,
+            idle_timeout,
+            last_received,
+            is_served,
+            has_error,
+        }
+    }
+
+    /// Returns the client's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Returns `true` if it may be a shutdown that ended a read, and not the client.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shared.shutdown.is_requested()
+    }
+
+    /// Sets the timeouts of reads and writes, and sends each reply without waiting for more (RFC
+    /// 896).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if setsockopt(2) does.
+    pub fn configure(&mut self, idle_timeout: Duration) -> io::Result<()> {
+        (self.is_served, self.idle_timeout) = (true, idle_timeout);
+        self.stream.set_nodelay(true)?;
+        self.stream.set_read_timeout(socket_timeout(idle_timeout))?;
+        self.stream.set_write_timeout(Some(WRITE_STALL_TIMEOUT))
+    }
+
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the client has disconnected, or nothing could be sent for 10 s. A write
+    /// that times out has sent nothing, but one that sent a part may have waited, too: so it can
+    /// take up to 20 s.
+    pub fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            // `write` takes `&mut self`, and std implements it for a shared stream as well: for
+            // `&TcpStream`.
+            match (&*self.stream).write(bytes) {
+                Ok(sent) => {
+                    self.shared
+                        .report
+                        .trace
+                        .bytes(self.peer, "send", &bytes[..sent]);
+                    bytes = &bytes[sent..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => {
+                    return Err(io::Error::other("nothing could be sent for 10 s"));
+                }
+                Err(error) => return Err(with_action("send", &error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the client why its connection is closed, and returns that as an error.
+    pub fn close_with_error(&mut self, reason: impl Display) -> io::Error {
+        self.has_error = true;
+        let reason = reason.to_string();
+        // The client may have disconnected.
+        let _ = self.send((error_reply(&reason) + "\n").as_bytes());
+        io::Error::other(reason)
+    }
+
+    /// Tells the client that the server is full. The drop of a connection that was never served
+    /// does the same.
+    pub fn reject(self) {}
+}
+
+const SERVER_IS_FULL: &str = "server is full, try again later";
+
+/// Reads return 0 bytes once a shutdown is requested and everything that has arrived was read.
+impl Read for Connection<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let received = loop {
+            match (&*self.stream).read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) && !self.is_shutting_down() => {
+                    let seconds = self.idle_timeout.as_secs_f64();
+                    return Err(
+                        self.close_with_error(format_args!("nothing has arrived for {seconds} s"))
+                    );
+                }
+                Err(_) if self.is_shutting_down() => break 0, // the grace period is over
+                result => break result.map_err(|error| with_action("receive", &error))?,
+            }
+        };
+        self.shared
+            .report
+            .trace
+            .bytes(self.peer, "recv", &buffer[..received]);
+        if received > 0 {
+            self.last_received = Some(Instant::now());
+        }
+        Ok(received)
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        if !self.is_served {
+            self.shared.report.rejected(self.peer, SERVER_IS_FULL);
+            // One line fits, and nobody waits if it does not.
+            let _ = self.stream.set_nonblocking(true);
+            self.close_with_error(SERVER_IS_FULL);
+        }
+        self.permit = None; // before the close: a client that sees it may connect again immediately
+        self.shared.report.trace.call(self.peer, "close");
+        let is_quiet = self
+            .last_received
+            .is_none_or(|last| last.elapsed() > QUIET_PERIOD);
+        if self.has_error {
+            // With both directions ended, Linux would answer more data with a reset.
+            self.shared.shutdown.unregister_stream(&self.stream);
+            let _ = self.stream.shutdown(net::Shutdown::Write);
+        }
+        if self.has_error || self.is_shutting_down() && !is_quiet {
+            self.shared.lingering.close(Arc::clone(&self.stream));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Words that several modules need; it imports none of them.
+
+use std::env;
+use std::io;
+
+/// Returns a number of things: `1 message`, `2 messages`.
+pub fn plural(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Returns the system's sentence for an error, without the period (Windows) or the number (std)
+/// after it.
+///
+/// ```
+/// let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
+/// assert_eq!(common::words::error_message(&error), "timed out");
+/// ```
+pub fn error_message(error: &io::Error) -> String {
+    let text = error.to_string();
+    let message = text.split(" (os error ").next().unwrap_or_default();
+    message.trim_end_matches('.').to_owned()
+}
+
+/// Returns the error, preceded by what could not be done.
+pub fn with_action(action: &str, error: &io::Error) -> io::Error {
+    let message = format!("cannot {action}: {}", error_message(error));
+    io::Error::new(error.kind(), message)
+}
+
+/// Returns an error as the servers send it; over TCP it is a line.
+pub fn error_reply(reason: &str) -> String {
+    format!("error: {reason}")
+}
+
+/// Returns what a person types to run this program: through cargo, if cargo has started it.
+pub fn command_line(program: &str) -> String {
+    match env::var_os("CARGO") {
+        Some(_) => format!("cargo run -q -p {program} --"),
+        None => program.to_owned(),
+    }
+}
+
+/// Returns the word as a shell takes it, in double quotes if necessary: they work in cmd.exe, too.
+/// An IPv6 address is quoted because brackets are a pattern in zsh.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_.:,=/%+@".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    let mut quoted = String::new();
+    for c in word.chars() {
+        if c == '"' || cfg!(not(windows)) && "$`\\".contains(c) {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    format!("\"{quoted}\"")
+}

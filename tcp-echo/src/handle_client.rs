@@ -1,0 +1,87 @@
+//! One client: receive, reply, until it disconnects. `threaded-echo` uses it as it is, on other
+//! threads.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use common::connection::Connection;
+use common::framing::{Framing, FramingError, MessageReader};
+use common::report::{ConnectionReport, Report};
+use common::timeout::parse_timeout;
+use common::words::error_reply;
+
+/// How clients are served.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// What each reply begins with (--prefix= for a plain echo)
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "서버로부터 응답: ",
+        allow_hyphen_values = true
+    )]
+    pub prefix: String,
+    /// Where a message ends: chunk, line or raw
+    #[arg(long, default_value = "chunk")]
+    pub framing: Framing,
+    /// Disconnect clients idle for this long (0 = never)
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = parse_timeout)]
+    pub idle_timeout: Duration,
+}
+
+/// Serves one client until it disconnects.
+pub fn handle_client(mut connection: Connection<'_>, options: &Options, report: &Report) {
+    let mut client = report.connected(connection.peer());
+    let result = echo_messages(&mut connection, options, &mut client);
+    client.finish(result);
+}
+
+/// Replies are sent when this many bytes of them are ready, or when every message that has arrived
+/// is answered.
+const BATCH_LEN: usize = 65_536;
+
+fn echo_messages(
+    connection: &mut Connection<'_>,
+    options: &Options,
+    client: &mut ConnectionReport<'_>,
+) -> io::Result<()> {
+    connection.configure(options.idle_timeout)?;
+    let is_raw = options.framing == Framing::Raw;
+    let prefix = if is_raw { "" } else { &options.prefix };
+    let mut messages = MessageReader::new(options.framing);
+    let mut replies = Vec::new();
+    loop {
+        let is_end = messages.fill(connection)? == 0;
+        if is_end && connection.is_shutting_down() {
+            return Ok(()); // it is we who ended the stream: what is left is not a whole message
+        }
+        while let Some(message) = messages.next_message() {
+            match message {
+                Ok(message) => {
+                    replies.extend_from_slice(prefix.as_bytes());
+                    replies.extend_from_slice(message);
+                    client.record_message(message);
+                }
+                // The next line can be answered, but a stream without lines has no next message.
+                Err(error)
+                    if options.framing == Framing::Line && error != FramingError::LineTooLong =>
+                {
+                    writeln!(replies, "{}", error_reply(&error.to_string()))?;
+                }
+                Err(error) => {
+                    connection.send(&replies)?;
+                    return Err(connection.close_with_error(error));
+                }
+            }
+            if replies.len() >= BATCH_LEN {
+                connection.send(&replies)?;
+                replies.clear();
+            }
+        }
+        connection.send(&replies)?; // one write for everything that one read has brought
+        replies.clear();
+        if is_end {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,153 @@
+use crate::client::CheckContext;
+use crate::failure::Checked;
+use crate::spec::Pattern;
+use crate::words::words;
+
+pub(crate) fn answers(context: &CheckContext<'_>) -> Checked {
+    let mut client = context.client()?;
+    let message = context.message("hello");
+    client.send(&message)?;
+    client.expect(context.echo(&message))?;
+    client.expect_quiet(context.echo(&message)) // a doubled reply, or one line ending too many
+}
+
+pub(crate) fn answers_again(context: &CheckContext<'_>) -> Checked {
+    let mut client = context.client()?;
+    (0..3).try_for_each(|_| client.ask("안녕하세요"))
+}
+
+pub(crate) fn second_client(context: &CheckContext<'_>) -> Checked {
+    let mut first = context.client()?;
+    first.ask("첫째")?;
+    if context.spec.is_stream() {
+        drop(first);
+        context.log(1, words("step.close"));
+        return context.ask("둘째");
+    }
+    // In turns, so that the address that comes with each datagram matters.
+    let mut second = context.client()?;
+    for _ in 0..3 {
+        second.ask("둘째")?;
+        first.ask("첫째")?;
+    }
+    Ok(())
+}
+
+/// The tutorial's reply is the string `{data}`.
+pub(crate) fn literal_braces(context: &CheckContext<'_>) -> Checked {
+    context.ask("중괄호 {data} {} {0} %s")
+}
+
+/// The tutorial's next version would reply `b'\xec...'`.
+pub(crate) fn bytes_not_text(context: &CheckContext<'_>) -> Checked {
+    context.ask(r#"따옴표 b'\xec\x95\x88' "\n" 안녕"#)
+}
+
+/// Texts that a server changes if it trims, normalizes, or takes text for a C string.
+const DELICATE: [&str; 6] = [
+    "a NUL \0 inside",
+    "\u{feff}a byte-order mark before",
+    "  blanks around\t ",
+    "a CR \r inside",
+    "combining: e\u{301} \u{1112}\u{1161}\u{11ab}",
+    "a line ending of two bytes\r\n",
+];
+
+pub(crate) fn byte_exactness(context: &CheckContext<'_>) -> Checked {
+    let mut client = context.client()?;
+    DELICATE.into_iter().try_for_each(|text| client.ask(text))?;
+    if context.spec.is_text() {
+        Ok(())
+    } else {
+        client.ask(Vec::from_iter(0..=255))
+    }
+}
+
+pub(crate) fn bad_bytes(context: &CheckContext<'_>) -> Checked {
+    for bad in BAD {
+        context.scene();
+        match context.spec.pattern {
+            Pattern::Udp => bad_datagram(context, bad)?,
+            _ if context.spec.is_lines() => bad_line(context, bad)?,
+            _ => bad_chunk(context, bad)?,
+        }
+    }
+    context.scene();
+    cut_at_end(context)
+}
+
+/// Bytes that are not UTF-8 (RFC 3629); an error reply names the first of them. In this order: a byte of no character,
+/// the second byte of one, an overlong form, a surrogate, a number above U+10FFFF, a character cut by a letter.
+const BAD: [&[u8]; 6] = [
+    b"\xFF",
+    b"\x80",
+    b"\xC0\xAF",
+    b"\xED\xA0\x80",
+    b"\xF4\x90\x80\x80",
+    b"\xEA\xB0x",
+];
+
+/// Two syllables before the bad bytes.
+const GOOD: &str = "안녕";
+
+fn not_utf8(bad: &[u8], offset: usize) -> String {
+    format!("error: not UTF-8: byte 0x{:02X} at offset {offset}", bad[0])
+}
+
+/// The offset is counted in the datagram.
+fn bad_datagram(context: &CheckContext<'_>, bad: &[u8]) -> Checked {
+    let mut client = context.client()?;
+    let good = context.message(GOOD);
+    client.send(&[&good, bad].concat())?;
+    client.expect_error(&not_utf8(bad, good.len()), GOOD)?;
+    client.ask("뒤")
+}
+
+/// The offset is counted in the line, and the next line is answered.
+fn bad_line(context: &CheckContext<'_>, bad: &[u8]) -> Checked {
+    let mut client = context.client()?;
+    client.send(&["앞\n".as_bytes(), GOOD.as_bytes(), bad, "\n뒤\n".as_bytes()].concat())?;
+    client.expect(context.echo("앞\n").then_anything())?;
+    client.expect_error(&(not_utf8(bad, GOOD.len()) + "\n"), GOOD)?;
+    client.expect(context.echo("뒤\n"))
+}
+
+/// The offset is counted in all that this client has sent. Nothing can follow, but the next client is served.
+fn bad_chunk(context: &CheckContext<'_>, bad: &[u8]) -> Checked {
+    let mut client = context.client()?;
+    client.ask("앞")?;
+    client.send(&[GOOD.as_bytes(), bad].concat())?;
+    client.expect(context.echo(GOOD).then_anything())?;
+    client.expect_error(&(not_utf8(bad, "앞".len() + GOOD.len()) + "\n"), "")?;
+    if context.spec.exact_errors {
+        client.expect_close()?;
+    }
+    drop(client);
+    context.log(1, words("step.close"));
+    context.ask("뒤")
+}
+
+/// The end comes where the last byte of a character should: of the datagram, or of the stream.
+fn cut_at_end(context: &CheckContext<'_>) -> Checked {
+    let bad = b"\xEA\xB0";
+    if !context.spec.is_stream() {
+        return bad_datagram(context, bad);
+    }
+    let mut client = context.client()?;
+    client.send(&[GOOD.as_bytes(), bad].concat())?;
+    client.end();
+    let is_lines = context.spec.is_lines();
+    if !is_lines {
+        client.expect(context.echo(GOOD).then_anything())?;
+    }
+    client
+        .expect_error(
+            &(not_utf8(bad, GOOD.len()) + "\n"),
+            if is_lines { GOOD } else { "" },
+        )
+        .map(drop)
+}
+
+pub(crate) fn still_there(context: &CheckContext<'_>) -> Checked {
+    context.ask("아직 있나요?")
+}

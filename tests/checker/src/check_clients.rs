@@ -1,0 +1,94 @@
+use crate::check_tcp::flood_block;
+use crate::client::{CheckContext, Client};
+use crate::failure::Checked;
+
+use crate::words::words;
+
+/// The lesson of tcp-echo, and what threads are for.
+pub(crate) fn one_at_a_time(context: &CheckContext<'_>) -> Checked {
+    let mut first = context.client()?;
+    first.ask("첫째")?;
+    let mut second = context.client()?;
+    for _ in 0..3 {
+        second.ask("둘째")?;
+        first.ask("첫째")?;
+    }
+    Ok(())
+}
+
+/// A client that sends nothing must not hold up others.
+pub(crate) fn silent_client(context: &CheckContext<'_>) -> Checked {
+    let mut silent = context.client()?;
+    context.ask("둘째")?;
+    silent.ask("첫째")
+}
+
+/// A class does not leave before the next client connects.
+pub(crate) fn simultaneous_clients(context: &CheckContext<'_>) -> Checked {
+    const CLIENTS: usize = 50;
+    let mut clients = (0..CLIENTS)
+        .map(|_| context.client())
+        .collect::<Checked<Vec<_>>>()?;
+    // Each ends its side, so that a pool of a few workers can serve them all, in any order.
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(&context.message(words_of(number + 1)))?;
+        client.end();
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        let message = context.message(words_of(number + 1));
+        context.scene_after(words("step.all-send").with(CLIENTS));
+        context.log(
+            number + 1,
+            words("step.send-own").with(words_of(number + 1)),
+        );
+        client.expect(context.echo(message).then_anything())?;
+    }
+    Ok(())
+}
+
+fn words_of(number: usize) -> String {
+    format!("나는 {number}번")
+}
+
+/// A client that does not read must hold up no other.
+pub(crate) fn never_reads(context: &CheckContext<'_>) -> Checked {
+    let deaf = context.client()?;
+    deaf.flood(&flood_block());
+    context.ask("둘째")?;
+    deaf.leave();
+    Ok(())
+}
+
+/// Number of clients that leave badly before one has to be served. It also lets the server catch up: its backlog may be
+/// as short as 5.
+const BETWEEN: usize = 4;
+
+/// A port scan, a health check of a load balancer, a browser whose user has changed his mind.
+pub(crate) fn connect_and_close(context: &CheckContext<'_>) -> Checked {
+    come_and_go(context, "step.connect-and-close", |_| Ok(()))
+}
+
+/// A client that crashes, or whose user presses Ctrl-C, leaves like this.
+pub(crate) fn reset_by_peer(context: &CheckContext<'_>) -> Checked {
+    come_and_go(context, "step.send-and-reset", |mut client| {
+        client.send(&context.message("잠깐"))?;
+        client.reset();
+        Ok(())
+    })
+}
+
+fn come_and_go<'a>(
+    context: &'a CheckContext<'_>,
+    step: &str,
+    leave: impl Fn(Client<'a>) -> Checked,
+) -> Checked {
+    for number in 1..=context.limits.clients {
+        context.client().and_then(&leave)?;
+        context.scene_after(words(step).with(number));
+        if number % BETWEEN == 0 {
+            context.ask("다음")?;
+            context.scene_after(words(step).with(number));
+        }
+    }
+    Ok(())
+}

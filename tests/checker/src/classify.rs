@@ -1,0 +1,162 @@
+use std::io;
+use std::time::{Duration, Instant};
+
+use common::trace::escape;
+use encoding_rs::EUC_KR;
+
+use crate::client::{CheckContext, Client, QUIET_PERIOD, is_timeout};
+use crate::difference::{Difference, encoding_clue, quote};
+use crate::failure::{Checked, ProgramEnd};
+use crate::reply::{Match, Reply};
+use crate::words::{Words, words};
+
+/// What the checker talks to, if it is not the server that it claims to be.
+#[derive(Debug)]
+pub struct Classification {
+    /// What it is, and what to do about it.
+    pub sentences: Vec<Words>,
+    /// The reply beside the expected one.
+    pub difference: Option<Difference>,
+    /// What became of the program, if the checker started it.
+    pub program: Option<ProgramEnd>,
+    /// Whether there is no server at all.
+    pub is_unreachable: bool,
+}
+
+impl Classification {
+    pub(crate) fn new(sentence: Words) -> Self {
+        let (difference, program) = (None, None);
+        Classification {
+            sentences: vec![sentence],
+            difference,
+            program,
+            is_unreachable: false,
+        }
+    }
+
+    /// Returns its word in the JSON: `other-prefix`.
+    pub fn class(&self) -> String {
+        let key = self.sentences.first().map_or("", Words::key);
+        key.trim_start_matches("class.").to_owned()
+    }
+
+    pub(crate) fn unreachable(sentence: Words) -> Self {
+        Classification {
+            is_unreachable: true,
+            ..Classification::new(sentence)
+        }
+    }
+}
+
+/// What the first reply is.
+pub(crate) enum FirstReply {
+    /// It begins with the prefix: the checks say what else is wrong with it. `true` if nothing is.
+    Right(bool),
+    Wrong(Classification),
+}
+
+/// Sends one message on one connection, and says what the reply is.
+pub(crate) fn classify(context: &CheckContext<'_>) -> Checked<FirstReply> {
+    let message = context.message("hello");
+    let mut client = context.client()?;
+    let started = Instant::now();
+    client.send(&message)?;
+    let reply = context.echo(&message);
+    let (expected, timeout) = (reply.simplest(), context.limits.timeout);
+    let (actual, end) = collect(&mut client, reply, timeout);
+    let waits = actual.is_empty() && end.is_some_and(|error| is_timeout(error.kind()));
+    if !waits {
+        return Ok(compare(context, &message, &expected, &actual));
+    }
+    let is_unframed = context.spec.is_stream() && !context.spec.is_lines();
+    if is_unframed {
+        client.send(b"\n")?; // a server of lines waits for it
+    }
+    let (actual, end) = collect(&mut client, Reply::default().then_anything(), timeout / 2);
+    let sentence = match (actual.is_empty(), end.is_some()) {
+        (true, false) => words("class.ended"),
+        (true, true) if !context.spec.is_stream() => words("class.silent-udp"),
+        (true, true) if is_unframed => words("class.silent"),
+        (true, true) => words("class.silent-line"),
+        _ if is_unframed && actual.ends_with(b"\n") => words("class.waits-for-newline"),
+        _ => words("class.late").with(format!("{:.1}", started.elapsed().as_secs_f64())),
+    };
+    Ok(FirstReply::Wrong(Classification::new(sentence)))
+}
+
+/// Receives until the reply is complete and a moment longer; or to the end, which an error may be.
+fn collect(
+    client: &mut Client<'_>,
+    mut reply: Reply,
+    timeout: Duration,
+) -> (Vec<u8>, Option<io::Error>) {
+    let mut buffer = vec![0; 65_536];
+    let mut actual = Vec::new();
+    let mut within = timeout;
+    while actual.len() < 65_536 {
+        match client.receive(&mut buffer, within) {
+            Ok(Some(len)) => {
+                actual.extend_from_slice(&buffer[..len]);
+                let is_partial = reply.push(&buffer[..len]) == Match::Partial;
+                within = if is_partial { timeout } else { QUIET_PERIOD };
+            }
+            Ok(None) => break,
+            Err(error) => return (actual, Some(error)),
+        }
+    }
+    (actual, None)
+}
+
+fn compare(
+    context: &CheckContext<'_>,
+    message: &[u8],
+    expected: &[u8],
+    actual: &[u8],
+) -> FirstReply {
+    let prefix = context.spec.prefix().as_bytes();
+    let before = actual
+        .trim_ascii_end()
+        .strip_suffix(message.trim_ascii_end());
+    let sentences = match before {
+        _ if actual.is_empty() => vec![words("class.ended")],
+        _ if !prefix.is_empty() && actual.starts_with(prefix) || before == Some(prefix) => {
+            return FirstReply::Right(actual == expected);
+        }
+        Some(b"") => vec![words("class.no-prefix")],
+        Some(before) => other_prefix(prefix, before),
+        None => match encoding_clue(expected, actual) {
+            Some(clue) => vec![words("class.wrong-encoding"), clue],
+            // What a plain echo does to the text, the checks say.
+            None if prefix.is_empty() => return FirstReply::Right(false),
+            None => vec![words("class.something-else").with(quote(actual))],
+        },
+    };
+    let mut reply = Reply::exactly(expected);
+    reply.push(actual);
+    let difference = (!actual.is_empty()).then(|| reply.difference(&actual[reply.matched()..]));
+    let base = Classification::new(words("class.ended"));
+    FirstReply::Wrong(Classification {
+        sentences,
+        difference,
+        ..base
+    })
+}
+
+fn other_prefix(prefix: &[u8], actual: &[u8]) -> Vec<Words> {
+    if let Some(clue) = encoding_clue(prefix, actual) {
+        return vec![words("class.wrong-encoding"), clue];
+    }
+    if std::str::from_utf8(actual).is_ok() {
+        return vec![
+            words("class.other-prefix"),
+            words("class.give-prefix").with(quote(actual)),
+        ];
+    }
+    match EUC_KR.decode_without_bom_handling_and_without_replacement(actual) {
+        Some(text) => vec![
+            words("class.wrong-encoding"),
+            words("clue.decodes-as").with("CP949").with(escape(&text)),
+        ],
+        None => vec![words("class.not-utf8")],
+    }
+}

@@ -1,0 +1,707 @@
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use socket2::SockRef;
+
+use crate::difference::{find_clue, quote};
+use crate::failure::{Checked, Clue, Failure, FailureKind, Problem, Step};
+use crate::launch::Program;
+use crate::reply::{Match, Reply};
+use crate::spec::{Framing, Limits, ServerSpec, Target};
+use crate::words::{Words, literal, words};
+
+/// One check of one server, and the conversation so far.
+pub struct CheckContext<'a> {
+    pub(crate) spec: &'a ServerSpec,
+    pub(crate) limits: &'a Limits,
+    pub(crate) address: SocketAddr,
+    /// The program under test, if it was started for this check.
+    program: Option<&'a Program>,
+    /// When the check has lasted too long, whatever progress it makes.
+    deadline: Cell<Instant>,
+    /// Whether the server has accepted a connection; over UDP, whether it has not refused a datagram.
+    reached: Cell<bool>,
+    steps: RefCell<Vec<Step>>,
+    clients: Cell<usize>,
+    /// The replies of this scene, and which client received them.
+    replies: RefCell<Vec<(usize, Vec<u8>)>>,
+    /// Connections to reset after the end of the program, if it has to be bound to its port again.
+    parked: Option<RefCell<Vec<Arc<TcpStream>>>>,
+}
+
+/// How long a program may take until it listens: `cargo run` compiles first.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Interval at which a starting program is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
+
+/// After this long without another byte a reply is taken to be complete.
+pub(crate) const QUIET_PERIOD: Duration = Duration::from_millis(150);
+
+/// More bytes than any system buffers on a connection. Linux keeps at most 32 MiB on the server's side
+/// to receive into and 4 MiB to send from, and as much again on the client's, but grows them only for
+/// programs that read.
+pub(crate) const UNREAD: usize = 64 << 20;
+
+impl<'a> CheckContext<'a> {
+    /// A check of the server at this address; `program` is what was started for this check.
+    pub(crate) fn new(
+        target: &'a Target,
+        address: SocketAddr,
+        program: Option<&'a Program>,
+    ) -> Self {
+        CheckContext {
+            spec: &target.spec,
+            limits: &target.limits,
+            address,
+            program,
+            deadline: Cell::new(Instant::now() + target.limits.timeout * 12),
+            reached: Cell::default(),
+            steps: RefCell::default(),
+            clients: Cell::default(),
+            replies: RefCell::default(),
+            parked: target.keeps_port().then(RefCell::default),
+        }
+    }
+
+    /// Returns `true` if the server was there at all.
+    pub(crate) fn has_reached(&self) -> bool {
+        self.reached.get()
+    }
+
+    /// Returns the connections that have to be reset once the program has ended.
+    pub(crate) fn take_parked(&self) -> Vec<Arc<TcpStream>> {
+        self.parked.as_ref().map(RefCell::take).unwrap_or_default()
+    }
+
+    /// Begins the conversation anew: what was done before does not matter for what follows.
+    pub(crate) fn scene(&self) {
+        self.steps.take();
+        self.replies.take();
+        self.clients.set(0);
+    }
+
+    /// Begins the conversation anew, with one step for all that was done before.
+    pub(crate) fn scene_after(&self, step: Words) {
+        self.scene();
+        self.log(0, step);
+    }
+
+    pub(crate) fn log(&self, client: usize, words: Words) {
+        self.steps.borrow_mut().push(Step { client, words });
+    }
+
+    pub(crate) fn pause(&self, seconds: f64) {
+        self.log(0, words("step.wait").with(seconds));
+        thread::sleep(Duration::from_secs_f64(seconds)); // so the next piece needs a read of its own
+    }
+
+    /// A new client.
+    pub(crate) fn client(&self) -> Checked<Client<'_>> {
+        let number = self.clients.get() + 1;
+        self.clients.set(number);
+        let socket = if self.spec.is_stream() {
+            self.log(number, words("step.connect"));
+            self.connect().map(Socket::Stream)
+        } else {
+            self.bind().map(Socket::Datagrams)
+        };
+        let socket = socket.map_err(|error| {
+            let (actual, kind) = self.describe(&error, "got.not-accepted");
+            Failure::new(
+                self.steps.take(),
+                words("expected.connection"),
+                actual,
+                kind,
+            )
+        })?;
+        let (sent, pending) = (Vec::new(), Vec::new());
+        Ok(Client {
+            context: self,
+            number,
+            socket,
+            sent,
+            pending,
+            broken: false,
+            ended: false,
+        })
+    }
+
+    /// A program that is starting refuses its first connection until it listens. A probe before that
+    /// connection would take the one `accept` of the tutorial's first server.
+    fn connect(&self) -> io::Result<Arc<TcpStream>> {
+        let started = Instant::now();
+        loop {
+            let stream = TcpStream::connect_timeout(&self.address, self.wait_time()?);
+            match stream.and_then(refuse_self_connection) {
+                Ok(stream) => {
+                    self.reached.set(true);
+                    stream.set_nodelay(true)?; // a byte that has to go alone goes immediately
+                    return Ok(Arc::new(stream));
+                }
+                Err(error) if !self.is_starting(&error, started) => return Err(error),
+                Err(_) => thread::sleep(RETRY_INTERVAL), // no call waits for a listener
+            }
+        }
+    }
+
+    fn is_starting(&self, error: &io::Error, started: Instant) -> bool {
+        let is_alive = self
+            .program
+            .is_some_and(|program| program.status().is_none());
+        let may_start = !self.has_reached() && started.elapsed() < START_TIMEOUT;
+        let waits = is_refusal(error) && is_alive && may_start;
+        if waits {
+            self.deadline.set(Instant::now() + self.limits.timeout * 12);
+        }
+        waits
+    }
+
+    fn bind(&self) -> io::Result<UdpSocket> {
+        let any = match self.address {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+        socket.connect(self.address)?; // so the system reports a closed port, and drops strangers
+        Ok(socket)
+    }
+
+    /// Sends a datagram. The first one to a program that is starting is sent until it is not refused.
+    fn send_datagram(&self, socket: &UdpSocket, bytes: &[u8]) -> io::Result<()> {
+        let started = Instant::now();
+        loop {
+            let sent = socket.send(bytes).map(drop);
+            if self.has_reached() {
+                return sent;
+            }
+            socket.set_read_timeout(Some(RETRY_INTERVAL))?;
+            match sent.and_then(|()| socket.peek(&mut [0]).map(drop)) {
+                Err(error) if self.is_starting(&error, started) => thread::sleep(RETRY_INTERVAL),
+                Err(error) if is_refusal(&error) => return Err(error),
+                _ => self.reached.set(true), // a reply, or silence: a closed port is reported
+            }
+            if self.has_reached() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Returns how long to wait for progress. A socket takes zero for no timeout, so zero is an error.
+    fn wait_time(&self) -> io::Result<Duration> {
+        let left = self
+            .deadline
+            .get()
+            .saturating_duration_since(Instant::now());
+        let left = left.min(self.limits.timeout);
+        if left.is_zero() {
+            Err(ErrorKind::TimedOut.into())
+        } else {
+            Ok(left)
+        }
+    }
+
+    /// Says what an error means; `timeout` is the key of what to say if nothing happened in time.
+    fn describe(&self, error: &io::Error, timeout: &str) -> (Words, FailureKind) {
+        let seconds = self.limits.timeout.as_secs_f64();
+        match error.kind() {
+            kind if is_timeout(kind) => (words(timeout).with(seconds), FailureKind::Silent),
+            kind if is_reset(kind) && self.spec.is_stream() => {
+                (words("got.reset"), FailureKind::Reset)
+            }
+            _ if is_refusal(error) => (words("got.refused"), FailureKind::Refused),
+            _ => (words("got.trouble").with(error), FailureKind::Trouble),
+        }
+    }
+
+    /// Returns a text as one message: with a line ending in line framing, and as a datagram not
+    /// beginning with the prefix, since a good server does not reply to that.
+    pub(crate) fn message(&self, text: impl AsRef<[u8]>) -> Vec<u8> {
+        let (spec, text) = (self.spec, text.as_ref());
+        let prefix = spec.prefix().as_bytes();
+        let is_guarded = !spec.is_stream() && !prefix.is_empty() && text.starts_with(prefix);
+        let before = if is_guarded { spec.filler() } else { "" };
+        let after = if spec.is_lines() && !text.ends_with(b"\n") {
+            "\n"
+        } else {
+            ""
+        };
+        [before.as_bytes(), text, after.as_bytes()].concat()
+    }
+
+    /// Returns the reply to these bytes: one message, or in line framing any number.
+    pub(crate) fn echo(&self, bytes: impl AsRef<[u8]>) -> Reply {
+        let (prefix, bytes) = (self.spec.prefix(), bytes.as_ref());
+        if self.spec.is_lines() {
+            let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+            let lines: Vec<_> = lines.flat_map(|line| [prefix.as_bytes(), line]).collect();
+            return Reply::exactly(lines.concat());
+        }
+        match self.spec.framing {
+            Framing::Chunk if self.spec.is_stream() => Reply::chunks(prefix, bytes),
+            _ => Reply::exactly([prefix.as_bytes(), bytes].concat()),
+        }
+    }
+
+    /// A new client sends one message, expects its reply, and leaves.
+    pub(crate) fn ask(&self, text: &str) -> Checked {
+        self.client()?.ask(text)
+    }
+}
+
+/// Resets these connections, so that none of them holds the server's port (TIME_WAIT, RFC 9293).
+pub(crate) fn reset_all(streams: Vec<Arc<TcpStream>>) {
+    for stream in streams {
+        let _ = SockRef::from(&*stream).set_linger(Some(Duration::ZERO)); // it may be closed already
+    }
+}
+
+/// A socket can connect to itself when no server has its port (TCP's simultaneous open).
+fn refuse_self_connection(stream: TcpStream) -> io::Result<TcpStream> {
+    match stream.local_addr()? == stream.peer_addr()? {
+        true => Err(ErrorKind::ConnectionRefused.into()),
+        false => Ok(stream),
+    }
+}
+
+/// A client of the server under test, until it is dropped.
+pub(crate) struct Client<'a> {
+    context: &'a CheckContext<'a>,
+    number: usize,
+    socket: Socket,
+    /// What was sent since the last reply was complete.
+    sent: Vec<u8>,
+    /// What arrived after a reply that anything may follow.
+    pending: Vec<u8>,
+    /// A send has found the connection reset.
+    broken: bool,
+    /// The server has ended its side, or the client has reset the connection.
+    ended: bool,
+}
+
+enum Socket {
+    Stream(Arc<TcpStream>),
+    Datagrams(UdpSocket),
+}
+
+impl Client<'_> {
+    /// Sends one message and expects its reply.
+    pub(crate) fn ask(&mut self, text: impl AsRef<[u8]>) -> Checked {
+        let message = self.context.message(text);
+        self.send(&message)?;
+        self.expect(self.context.echo(message))
+    }
+
+    /// Sends these bytes, in one piece if the system takes them so.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Checked {
+        self.log(words("step.send").with(quote(bytes)));
+        self.transmit(bytes)
+    }
+
+    /// Sends these bytes one by one. The system may still put some together again.
+    pub(crate) fn send_one_by_one(&mut self, bytes: &[u8]) -> Checked {
+        self.log(words("step.send-slowly").with(quote(bytes)));
+        bytes.iter().try_for_each(|byte| self.transmit(&[*byte]))
+    }
+
+    fn transmit(&mut self, bytes: &[u8]) -> Checked {
+        self.sent.extend_from_slice(bytes);
+        let result = match &self.socket {
+            Socket::Datagrams(socket) => self.context.send_datagram(socket, bytes),
+            Socket::Stream(stream) => self.context.wait_time().and_then(|wait_time| {
+                stream.set_write_timeout(Some(wait_time))?;
+                (&**stream).write_all(bytes)
+            }),
+        };
+        let Err(error) = result else { return Ok(()) };
+        if is_reset(error.kind()) && self.context.spec.is_stream() {
+            self.broken = true; // no failure yet: what the server sent before may explain more
+            return Ok(());
+        }
+        let (actual, kind) = self.context.describe(&error, "got.not-read");
+        Err(self.failure(words("expected.read"), actual, kind).into())
+    }
+
+    /// Ends this side of the connection; the server's side stays open.
+    pub(crate) fn end(&mut self) {
+        self.log(words("step.half-close"));
+        self.shutdown();
+    }
+
+    /// A server that has closed first keeps its port in TIME_WAIT if its client ends its own side
+    /// then, so a client that parks does not.
+    fn shutdown(&mut self) {
+        let Socket::Stream(stream) = &self.socket else {
+            return;
+        };
+        let has_replied = !self.context.replies.borrow().is_empty();
+        let wait = Duration::from_millis(if has_replied { 20 } else { 1 });
+        let _ = stream.set_read_timeout(Some(wait)); // fails for zero alone
+        let parks = self.context.parked.is_some();
+        if parks && (self.ended || stream.peek(&mut [0]).is_ok_and(|len| len == 0)) {
+            return;
+        }
+        self.broken |= stream.shutdown(Shutdown::Write).is_err();
+    }
+
+    /// Leaves with a reset, as the system does for a program that is killed with unread data.
+    pub(crate) fn reset(mut self) {
+        if let Socket::Stream(stream) = &self.socket {
+            // Should it fail, the client leaves in the usual way, which is no worse for the server.
+            let _ = SockRef::from(&**stream).set_linger(Some(Duration::ZERO));
+            self.ended = true;
+        }
+    }
+
+    /// Receives until this reply is complete.
+    pub(crate) fn expect(&mut self, reply: Reply) -> Checked {
+        self.expect_pieces(reply).map(drop)
+    }
+
+    /// Receives until this reply is complete. Returns the longest pause between two pieces of it.
+    pub(crate) fn expect_pieces(&mut self, mut reply: Reply) -> Checked<Duration> {
+        let mut buffer = vec![0; 65_536];
+        let mut actual = Vec::new(); // its beginning
+        let (mut longest, mut last) = (Duration::ZERO, None::<Instant>);
+        loop {
+            let received = match self.receive(&mut buffer, Duration::MAX) {
+                Ok(Some(len)) => &buffer[..len],
+                end => return Err(self.incomplete(&reply, end.err().as_ref(), &actual).into()),
+            };
+            longest = longest.max(last.map_or(Duration::ZERO, |last| last.elapsed()));
+            last = Some(Instant::now());
+            let before = reply.matched();
+            let matched = reply.push(received);
+            let rest = &received[reply.matched() - before..];
+            if actual.len() < 65_536 {
+                actual.extend_from_slice(received);
+            }
+            match matched {
+                Match::Whole => {
+                    self.pending = rest.to_vec();
+                    actual.truncate(actual.len() - rest.len().min(actual.len()));
+                    break;
+                }
+                Match::Partial if self.context.spec.is_stream() => {} // a datagram arrives whole
+                _ => return Err(self.different(&reply, rest, &actual).into()),
+            }
+        }
+        self.log(words("step.got").with(quote(&actual)));
+        self.context
+            .replies
+            .borrow_mut()
+            .push((self.number, actual));
+        self.sent.clear();
+        Ok(longest)
+    }
+
+    /// Forgets what was sent: it gets no reply.
+    pub(crate) fn forget(&mut self) {
+        self.sent.clear();
+    }
+
+    /// Expects the end of the connection, and nothing before it.
+    pub(crate) fn expect_end(&mut self) -> Checked {
+        let mut buffer = vec![0; 65_536];
+        let (actual, kind) = match self.receive(&mut buffer, Duration::MAX) {
+            Ok(None) if !self.broken => return Ok(()),
+            Ok(None) => (words("got.reset"), FailureKind::Reset),
+            Ok(Some(len)) => (literal(quote(&buffer[..len])), FailureKind::Different),
+            Err(error) => self.context.describe(&error, "got.nothing"),
+        };
+        Err(self.failure(words("expected.end"), actual, kind).into())
+    }
+
+    /// Expects that the server closes, and accepts a reset.
+    pub(crate) fn expect_close(&mut self) -> Checked {
+        match self.expect_end() {
+            Err(Problem::Failed(failure)) if failure.kind == FailureKind::Reset => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Expects that nothing follows this reply for a moment.
+    pub(crate) fn expect_quiet(&mut self, mut reply: Reply) -> Checked {
+        let mut buffer = vec![0; 65_536];
+        let Ok(Some(len)) = self.receive(&mut buffer, QUIET_PERIOD) else {
+            return Ok(());
+        };
+        let whole = reply.simplest();
+        reply.push(&[&whole, &buffer[..len]].concat());
+        self.context.steps.borrow_mut().pop(); // the reply is shown with what follows it
+        let actual = [&whole, &buffer[..len]].concat();
+        Err(self.different(&reply, &buffer[..len], &actual).into())
+    }
+
+    /// Expects an error reply: ours if the spec wants exactly that, else any sentence that is no echo.
+    /// An echo begins with `good`, or with what a decoder makes of bad bytes. Returns `false` if the
+    /// server closes the connection instead.
+    pub(crate) fn expect_error(&mut self, exact: &str, good: &str) -> Checked<bool> {
+        if self.context.spec.exact_errors {
+            return self
+                .expect(Reply::exactly(exact).then_anything())
+                .map(|()| true);
+        }
+        let expected = match self.context.spec.is_stream() {
+            true => words("expected.error"),
+            false => words("expected.error-datagram"),
+        };
+        let sentence = self.receive_sentence(&expected)?;
+        let prefix = self.context.spec.prefix().as_bytes();
+        let text = sentence.strip_prefix(prefix).unwrap_or(&sentence);
+        let marks = ["\u{fffd}", "\\x", "?", good].map(str::as_bytes);
+        let is_echo = marks
+            .iter()
+            .any(|mark| !mark.is_empty() && text.starts_with(mark));
+        if is_echo || std::str::from_utf8(text).is_err() {
+            let words = words("clue.bad-bytes-echoed");
+            let clue = Some(Clue {
+                trap: Some("bad-bytes"),
+                words,
+            });
+            let actual = literal(quote(&sentence));
+            let failure = self.failure(expected, actual, FailureKind::Different);
+            return Err(Failure { clue, ..failure }.into());
+        }
+        let got = words("step.got").with(quote(&sentence));
+        self.log(if sentence.is_empty() {
+            words("step.closed")
+        } else {
+            got
+        });
+        self.sent.clear();
+        Ok(!sentence.is_empty())
+    }
+
+    /// Receives up to a line ending, the end of the stream, or a moment of silence.
+    fn receive_sentence(&mut self, expected: &Words) -> Checked<Vec<u8>> {
+        let mut buffer = vec![0; 65_536];
+        let mut sentence = Vec::new();
+        loop {
+            let within = if sentence.is_empty() {
+                Duration::MAX
+            } else {
+                QUIET_PERIOD
+            };
+            match self.receive(&mut buffer, within) {
+                Ok(Some(len)) => sentence.extend_from_slice(&buffer[..len]),
+                Err(error) if sentence.is_empty() && !is_reset(error.kind()) => {
+                    let (actual, kind) = self.context.describe(&error, "got.nothing");
+                    return Err(self.failure(expected.clone(), actual, kind).into());
+                }
+                _ => return Ok(sentence),
+            }
+            if let Some(end) = sentence.iter().position(|byte| *byte == b'\n') {
+                self.pending = sentence.split_off(end + 1);
+                return Ok(sentence);
+            }
+            if !self.context.spec.is_stream() {
+                return Ok(sentence);
+            }
+        }
+    }
+
+    /// Returns what arrives next, within this time and the limits of the check: `None` is the end of
+    /// the stream.
+    pub(crate) fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        within: Duration,
+    ) -> io::Result<Option<usize>> {
+        if !self.pending.is_empty() {
+            return self.pending.as_slice().read(buffer).map(|len| {
+                self.pending.drain(..len);
+                Some(len)
+            });
+        }
+        let wait_time = self.context.wait_time()?.min(within);
+        match &self.socket {
+            Socket::Stream(stream) => {
+                stream.set_read_timeout(Some(wait_time))?;
+                let len = (&**stream).read(buffer)?;
+                self.ended |= len == 0;
+                Ok(Some(len).filter(|len| *len > 0))
+            }
+            Socket::Datagrams(socket) => {
+                socket.set_read_timeout(Some(wait_time))?;
+                socket.recv(buffer).map(Some) // a datagram of no bytes is one all the same
+            }
+        }
+    }
+
+    /// Sends this block again and again without reading, until the server takes no more, or closes, or
+    /// has taken [`UNREAD`] bytes. Returns `true` if it has taken them all.
+    pub(crate) fn flood(&self, block: &[u8]) -> bool {
+        let Socket::Stream(stream) = &self.socket else {
+            return false;
+        };
+        self.log(words("step.flood"));
+        let mut taken = 0;
+        while taken < UNREAD {
+            // The block goes round, so its lines stay whole whatever part of it one write takes.
+            let rest = &block[taken % block.len()..];
+            let stall = self
+                .context
+                .wait_time()
+                .map(|left| left.min(self.context.limits.stall));
+            let set = stall.and_then(|stall| stream.set_write_timeout(Some(stall)));
+            match set.and_then(|()| (&**stream).write(rest)) {
+                Ok(len) => taken += len,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Reads what is left for a moment, since a shared server should not be reset by this check.
+    pub(crate) fn leave(mut self) {
+        if self.context.program.is_some() {
+            return;
+        }
+        self.end();
+        let mut buffer = vec![0; 65_536];
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(2) {
+            if !matches!(
+                self.receive(&mut buffer, Duration::from_secs(1)),
+                Ok(Some(_))
+            ) {
+                return;
+            }
+        }
+    }
+
+    /// Sends lines and reads nothing until the server takes no more, at most these; then goes on
+    /// sending for a while, and reads all the replies.
+    pub(crate) fn send_then_read(&mut self, lines: &[u8]) -> Checked {
+        const BLOCK: usize = 65_536;
+        const MORE: usize = 1 << 20;
+        let Socket::Stream(stream) = &self.socket else {
+            return Ok(());
+        };
+        let (stream, stall) = (Arc::clone(stream), self.context.limits.stall);
+        let _ = stream.set_write_timeout(self.context.wait_time().ok()); // the shutdown ends it, too
+        let total = AtomicUsize::new(lines.len());
+        thread::scope(|scope| {
+            let (progress, written) = mpsc::channel();
+            let (mut writer, limit) = (&*stream, &total);
+            scope.spawn(move || {
+                for (number, block) in lines.chunks(BLOCK).enumerate() {
+                    let is_needed = number * BLOCK < limit.load(Ordering::SeqCst);
+                    if !is_needed || writer.write_all(block).is_err() || progress.send(()).is_err()
+                    {
+                        return; // the reader will see why
+                    }
+                }
+            });
+            let mut blocks = 1; // the one that is stuck
+            while written.recv_timeout(stall).is_ok() {
+                blocks += 1;
+            }
+            let sent = lines.len().min(blocks * BLOCK + MORE);
+            total.store(sent, Ordering::SeqCst);
+            let result = self.expect(self.context.echo(&lines[..sent]));
+            if result.is_err() {
+                let _ = stream.shutdown(Shutdown::Both); // ends a write that nobody will read
+            }
+            result
+        })
+    }
+
+    fn log(&self, words: Words) {
+        self.context.log(self.number, words);
+    }
+}
+
+/// Failures.
+impl Client<'_> {
+    pub(crate) fn failure(&self, expected: Words, actual: Words, kind: FailureKind) -> Failure {
+        Failure::new(self.context.steps.borrow().clone(), expected, actual, kind)
+    }
+
+    /// Something else arrived: `rest` is the last of it, from the first byte that differs.
+    fn different(&self, reply: &Reply, rest: &[u8], actual: &[u8]) -> Failure {
+        let expected = reply.simplest();
+        let hello = self.context.echo(self.context.message("hello")).simplest();
+        let replies = self.context.replies.borrow();
+        let mut others = replies
+            .iter()
+            .filter(|(_, other)| other == actual && *other != expected);
+        let words = match others.next() {
+            Some((client, _)) if *client == self.number => Some(words("clue.previous-reply")),
+            Some((client, _)) => Some(words("clue.other-client").with(client)),
+            None => (actual == hello && actual != expected).then(|| words("clue.first-message")),
+        };
+        let clue = words.map(|words| Clue { trap: None, words });
+        let failure = self.failure(literal(""), literal(""), FailureKind::Different);
+        Failure {
+            difference: Some(reply.difference(rest)),
+            clue: clue.or_else(|| find_clue(&self.sent, &expected, actual)),
+            ..failure
+        }
+    }
+
+    /// The reply broke off, by an error or, without one, by the end of the stream.
+    fn incomplete(&self, reply: &Reply, error: Option<&io::Error>, actual: &[u8]) -> Failure {
+        let expected = reply.simplest();
+        let silence = if actual.is_empty() {
+            "got.nothing"
+        } else {
+            "got.nothing-more"
+        };
+        let (end, kind) = match error {
+            Some(error) => self.context.describe(error, silence),
+            None if self.broken => (words("got.reset"), FailureKind::Reset),
+            None => (words("got.end"), FailureKind::Ended),
+        };
+        let difference = (!actual.is_empty()).then(|| reply.difference(&[]));
+        let clue = find_clue(&self.sent, &expected, actual);
+        Failure {
+            difference,
+            clue,
+            ..self.failure(literal(quote(&expected)), end, kind)
+        }
+    }
+}
+
+/// A connection that may hold the server's port is kept until the program has ended, and reset then.
+impl Drop for Client<'_> {
+    fn drop(&mut self) {
+        let (Socket::Stream(stream), Some(parked)) = (&self.socket, &self.context.parked) else {
+            return;
+        };
+        let stream = Arc::clone(stream);
+        let is_reset = SockRef::from(&*stream)
+            .linger()
+            .is_ok_and(|linger| linger.is_some());
+        if !is_reset {
+            self.shutdown(); // the server sees an end, as when the socket is closed
+            parked.borrow_mut().push(stream);
+        }
+    }
+}
+
+/// Unix reports the one, Windows the other.
+pub(crate) fn is_timeout(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// How the systems report that the other side has dropped the connection.
+fn is_reset(kind: ErrorKind) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(kind, ConnectionReset | ConnectionAborted | BrokenPipe)
+}
+
+/// Windows reports a reset for a datagram of ours that has met a closed port.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
+    )
+}

@@ -1,0 +1,188 @@
+use common::trace::{escape, escape_bytes};
+use encoding_rs::{EUC_KR, UTF_16BE, UTF_16LE};
+use unicode_normalization::UnicodeNormalization;
+use unicode_width::UnicodeWidthStr;
+
+use crate::failure::Clue;
+use crate::words::{Words, thousands, words};
+
+/// Where a reply begins to differ from what a good server replies.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// Number of bytes that are right.
+    pub offset: usize,
+    /// The last of them.
+    common: Vec<u8>,
+    /// What had to follow.
+    expected: Vec<u8>,
+    /// What followed.
+    actual: Vec<u8>,
+}
+
+/// How many bytes around a difference are kept: enough for what is shown of them.
+pub(crate) const KEPT: usize = 256;
+
+/// How many characters are shown on either side of a difference, and at either end of long data.
+const SHOWN: usize = 30;
+
+impl Difference {
+    /// A difference behind `offset` bytes that are right, of which `common` are the last.
+    pub(crate) fn new(offset: usize, common: &[u8], expected: &[u8], actual: &[u8]) -> Self {
+        let cut = common.len() - cut_character(common); // shown whole, on both sides
+        let whole = |rest: &[u8]| [&common[cut..], &rest[..rest.len().min(KEPT)]].concat();
+        let (expected, actual) = (whole(expected), whole(actual));
+        Difference {
+            offset,
+            common: common[..cut].to_vec(),
+            expected,
+            actual,
+        }
+    }
+
+    /// Returns both replies in quotes, abbreviated alike, and the column where they part.
+    pub fn show(&self) -> (String, String, usize) {
+        let mut before = units(&self.common);
+        if before.len() > SHOWN + 10 || self.offset > KEPT {
+            before.drain(..before.len().saturating_sub(SHOWN));
+            before.insert(0, "…".to_owned());
+        }
+        let before = before.concat();
+        let show = |rest: &[u8]| {
+            let mut rest = units(rest);
+            if rest.len() > SHOWN + 10 {
+                rest.truncate(SHOWN);
+                rest.push("…".to_owned());
+            }
+            format!("\"{before}{}\"", rest.concat())
+        };
+        (show(&self.expected), show(&self.actual), 1 + before.width())
+    }
+
+    /// Returns the sentence beside the caret: which byte differs, counted from 1.
+    pub fn place(&self) -> Words {
+        match self.offset {
+            0 => words("difference.first"),
+            right => words("difference.place")
+                .with(thousands(right + 1))
+                .with(thousands(right)),
+        }
+    }
+}
+
+/// Returns the length of an incomplete character at the end of these bytes (RFC 3629).
+fn cut_character(bytes: &[u8]) -> usize {
+    let is_lead = |len: &usize| bytes[bytes.len() - len] >= 0xC0;
+    let lead = (1..=bytes.len().min(3)).find(is_lead);
+    lead.filter(|len| std::str::from_utf8(&bytes[bytes.len() - len..]).is_err())
+        .unwrap_or(0)
+}
+
+/// Returns one string for each character, and for each byte that belongs to none.
+fn units(bytes: &[u8]) -> Vec<String> {
+    let mut units = Vec::new();
+    for chunk in bytes.utf8_chunks() {
+        units.extend(
+            chunk
+                .valid()
+                .chars()
+                .map(|character| escape(character.encode_utf8(&mut [0; 4]))),
+        );
+        units.extend(chunk.invalid().chunks(1).map(escape_bytes));
+    }
+    units
+}
+
+/// Escapes a line that a program has printed. Its quotes and backslashes stay as they are.
+pub(crate) fn escape_line(line: &[u8]) -> String {
+    let plain = |unit: String| match unit.as_str() {
+        "\\\"" => "\"".to_owned(),
+        "\\\\" => "\\".to_owned(),
+        _ => unit,
+    };
+    units(line).into_iter().map(plain).collect()
+}
+
+/// Returns bytes as text in quotes, escaped, and abbreviated in the middle if they are many.
+pub(crate) fn quote(bytes: &[u8]) -> String {
+    let beginning = units(&bytes[..bytes.len().min(8 * SHOWN)]);
+    if bytes.len() <= 8 * SHOWN && beginning.len() <= 2 * SHOWN {
+        return format!("\"{}\"", beginning.concat());
+    }
+    let end = units(&bytes[bytes.len().saturating_sub(SHOWN * 4 + 3)..]);
+    let (first, last) = (
+        &beginning[..SHOWN.min(beginning.len())],
+        &end[end.len().saturating_sub(SHOWN)..],
+    );
+    format!(
+        "\"{}…{}\" ({} B)",
+        first.concat(),
+        last.concat(),
+        thousands(bytes.len())
+    )
+}
+
+/// What a mistake leaves in a reply, and which trap that is.
+const MARKS: [(&str, &str); 3] = [
+    ("{data}", "literal-braces"),
+    ("b'", "bytes-not-text"),
+    ("b\"", "bytes-not-text"),
+];
+
+/// Returns what a wrong reply betrays, unless what was sent looks like that itself.
+pub(crate) fn find_clue(sent: &[u8], expected: &[u8], actual: &[u8]) -> Option<Clue> {
+    let [sent, text] = [sent, actual].map(String::from_utf8_lossy);
+    if let Some((_, trap)) = MARKS
+        .iter()
+        .find(|(mark, _)| text.contains(mark) && !sent.contains(mark))
+    {
+        return Some(Clue {
+            trap: Some(trap),
+            words: words(format!("trap.{trap}")),
+        });
+    }
+    let words = match actual {
+        _ if actual == [expected, b"\n"].concat() || actual == [expected, b"\r\n"].concat() => {
+            words("clue.newline-added")
+        }
+        _ if [actual, b"\n"].concat() == expected => words("clue.newline-dropped"),
+        _ if !expected.is_empty() && actual == expected.repeat(2) => words("clue.doubled"),
+        _ => encoding_clue(expected, actual).or_else(|| changed_clue(expected, actual))?,
+    };
+    Some(Clue { trap: None, words })
+}
+
+/// Returns the sentence if a few bytes of a long reply are changed.
+fn changed_clue(expected: &[u8], actual: &[u8]) -> Option<Words> {
+    let changed = expected
+        .iter()
+        .zip(actual)
+        .filter(|(expected, actual)| expected != actual)
+        .count();
+    let is_alike = expected.len() == actual.len() && expected.len() > 100 * changed;
+    is_alike.then(|| words("clue.changed").with(changed))
+}
+
+/// Returns the sentence if these bytes are the expected text, but encoded or spelled otherwise.
+pub(crate) fn encoding_clue(expected: &[u8], actual: &[u8]) -> Option<Words> {
+    let expected = std::str::from_utf8(expected)
+        .ok()
+        .filter(|expected| !expected.is_empty())?;
+    let Ok(text) = std::str::from_utf8(actual) else {
+        let decodes = |encoding: &&'static encoding_rs::Encoding| {
+            encoding
+                .decode_without_bom_handling_and_without_replacement(actual)
+                .is_some_and(|text| text == expected)
+        };
+        let encoding = [EUC_KR, UTF_16LE, UTF_16BE].into_iter().find(decodes)?;
+        let name = if encoding == EUC_KR {
+            "CP949"
+        } else {
+            encoding.name()
+        };
+        return Some(words("clue.encoding").with(name));
+    };
+    if text.contains('\u{a0}') && text.replace('\u{a0}', " ") == expected {
+        return Some(words("clue.no-break-space").with(text.find('\u{a0}').unwrap_or(0)));
+    }
+    (text != expected && text.nfc().eq(expected.nfc())).then(|| words("clue.normalization"))
+}

@@ -1,0 +1,220 @@
+use std::io::Write;
+use std::net::{Shutdown, TcpListener};
+use std::time::{Duration, Instant};
+
+use suite::{PREFIX, Process, Server, assert_contains, connect, connect_udp};
+use suite::{read_to_end, request, run, words};
+
+pub const PROGRAMS: [&str; 3] = ["tcp-echo", "udp-echo", "threaded-echo"];
+pub const TCP_PROGRAMS: [&str; 2] = ["tcp-echo", "threaded-echo"];
+
+/// Runs the client of a program against a server, with these arguments.
+pub fn client(program: &str, server: &Server, arguments: &str, stdin: &str) -> suite::End {
+    let address = server.address;
+    run(format!("{program} client -a {address} {arguments}"), stdin)
+}
+
+#[test]
+fn client_prints_reply_alone() {
+    for program in PROGRAMS {
+        let end = client(program, &Server::start(program), "안녕하세요 여러분", "");
+        assert_eq!(end.stderr, "");
+        assert_eq!(end.success(), format!("{PREFIX}안녕하세요 여러분\n"));
+    }
+}
+
+#[test]
+fn second_line_starts_client() {
+    for program in PROGRAMS {
+        let server = Server::start(program);
+        let line = server.line();
+        let arguments = line.strip_prefix(&format!("cargo run -q -p {program} -- client "));
+        let end = run(format!("{program} client {}", arguments.expect(&line)), "");
+        assert_eq!(end.success(), format!("{PREFIX}안녕하세요\n"), "{line}");
+        assert_contains(&server.line(), &["Ctrl-C stops this server"]);
+    }
+}
+
+#[test]
+fn server_prints_messages_and_bytes() {
+    for program in TCP_PROGRAMS {
+        let server = Server::start(format!("{program} --framing line"));
+        client(program, &server, "", "안녕\nhi\n").success();
+        let peer = server.wait_for(" connected").replace(" connected", "");
+        let line = server.wait_for(" disconnected");
+        let start = format!("{peer} disconnected: 2 messages, 10 bytes, 0.");
+        assert!(line.starts_with(&start) && line.ends_with(" s"), "{line}");
+    }
+    let server = Server::start("udp-echo");
+    let client = connect_udp(server.address);
+    client.send("안녕하세요".as_bytes()).unwrap();
+    let peer = client.local_addr().unwrap();
+    let line = format!("datagram from {peer}: 15 bytes, replied with 39 bytes");
+    assert_eq!(server.wait_for("datagram from"), line);
+}
+
+#[test]
+fn client_carries_stdin_and_replies() {
+    for program in TCP_PROGRAMS {
+        let server = Server::start(format!("{program} --framing line"));
+        let replies = client(program, &server, "", "하나\n둘\n셋").success();
+        assert_eq!(replies, format!("{PREFIX}하나\n{PREFIX}둘\n{PREFIX}셋"));
+    }
+    let replies = client("udp-echo", &Server::start("udp-echo"), "", "하나\r\n\n셋").success();
+    assert_eq!(replies, format!("{PREFIX}하나\n{PREFIX}\n{PREFIX}셋\n"));
+}
+
+#[test]
+fn client_prints_replies_as_they_arrive() {
+    let server = Server::start("tcp-echo --framing line");
+    let mut client = Process::spawn(words(format!("tcp-echo client -a {}", server.address)));
+    for message in ["하나", "둘", "셋"] {
+        client.type_text(format!("{message}\n")).unwrap();
+        assert_eq!(client.line(), format!("{PREFIX}{message}"));
+    }
+    client.end_input();
+    client.end().success();
+}
+
+#[test]
+fn large_input_deadlocks_no_client() {
+    let server = Server::start("tcp-echo --framing raw --quiet");
+    let input = "x".repeat(32 << 20);
+    let end = client("tcp-echo", &server, "", &input);
+    assert!(end.stdout == input && end.code == Some(0), "{}", end.stderr);
+}
+
+#[test]
+fn unanswered_datagram_costs_no_other_line() {
+    let server = Server::start("udp-echo");
+    let input = "하나\nerror: never answered\n셋\n";
+    let end = client("udp-echo", &server, "--timeout 0.2 --retries 0", input);
+    assert_eq!(end.code, Some(1));
+    assert_eq!(end.stdout, format!("{PREFIX}하나\n{PREFIX}셋\n"));
+    server.wait_for(": not answered: ");
+}
+
+#[test]
+fn silent_server_is_an_error_that_names_its_cause() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let error = run(format!("tcp-echo client -a {address} --timeout 0.2 hi"), "").failure(1);
+    assert_contains(&error, &[&address, "0.2 s", "serving another client"]);
+}
+
+#[test]
+fn client_waits_for_every_reply_it_is_due() {
+    // Two messages are sent, one is answered, and stdin stays open.
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let line = format!("tcp-echo client -a {address} --timeout 0.3");
+    let mut client = Process::spawn(words(line));
+    client.type_text("one\n").unwrap();
+    let (mut stream, _) = server.accept().unwrap();
+    client.type_text("two\n").unwrap();
+    stream.write_all(b"one\n").unwrap();
+    assert_eq!(client.line(), "one");
+    client.end().failure(1);
+}
+
+#[test]
+fn failure_prints_reason_and_exits_with_1() {
+    let server = Server::start("tcp-echo");
+    let taken = server.address;
+    for program in TCP_PROGRAMS {
+        let error = run(format!("{program} --address {taken}"), "").failure(1);
+        assert_contains(&error, &[&format!("{program}: cannot listen on {taken}: ")]);
+    }
+    drop(server);
+    for program in PROGRAMS {
+        let error = run(format!("{program} client -a {taken} hello"), "").failure(1);
+        assert_contains(&error, &[program, &taken.to_string()]);
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for arguments in "--address localhost:|--address 127.0.0.1:+80|--address 127.0.0.1:65536|\
+                      --address [::1:80|--nonsense|nonsense|client --timeout -1 hello"
+        .split('|')
+    {
+        for program in PROGRAMS {
+            run(format!("{program} {arguments}"), "").failure(2);
+        }
+    }
+    run("threaded-echo --workers 2 --max-clients 3", "").failure(2);
+    for arguments in ["--drop 101", "--duplicate -1", "--reorder x"] {
+        run(format!("udp-echo relay --to 127.0.0.1:1 {arguments}"), "").failure(2);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn public_server_prints_warning_and_loopback_none() {
+    for program in PROGRAMS {
+        let server = Server::spawn(words(format!("{program} --address 0.0.0.0:0")));
+        assert_contains(&server.line(), &["--address 127.0.0.1:"]);
+        server.wait_for_error("anyone on that network can connect");
+        for address in [":0", "0", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
+            let mut server = Server::spawn(words(format!("{program} -a {address}")));
+            assert_eq!(server.interrupt().stderr, "", "{program} -a {address}");
+        }
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn quiet_server_prints_only_address() {
+    for program in PROGRAMS {
+        let mut server = Server::start(format!("{program} --quiet"));
+        client(program, &server, "hello", "").success();
+        let end = server.interrupt();
+        assert_eq!(end.stdout + &end.stderr, "", "{program}");
+    }
+}
+
+#[test]
+fn trace_shows_each_call_and_cut_character() {
+    let server = Server::start("tcp-echo --trace");
+    let mut client = connect(server.address);
+    let peer = client.local_addr().unwrap();
+    request(&client, "a");
+    client.write_all(b"\xec\x95").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let error = "error: not UTF-8: byte 0xEC at offset 1\n";
+    assert_eq!(read_to_end(&client), error);
+    let calls = "accept|recv 1 byte: 61  \"a\"|send 25 bytes: |recv 2 bytes: ec95..|close";
+    for call in calls.split('|') {
+        server.wait_for_error(&format!("{peer} {call}"));
+    }
+}
+
+#[test]
+fn cut_input_arrives_in_pieces() {
+    for program in TCP_PROGRAMS {
+        let server = Server::start(format!("{program} --trace"));
+        let started = Instant::now();
+        // "안녕" is 6 bytes, so its second syllable is cut and gets a prefix of its own.
+        let replies = client(program, &server, "--cut 5 안녕", "").success();
+        assert_eq!(replies, format!("{PREFIX}안{PREFIX}녕\n"));
+        assert!(started.elapsed() >= Duration::from_millis(100)); // the default of --pause
+        server.wait_for_error("recv 5 bytes: ec9588 eb85..");
+        client(program, &server, "--cut 0 안녕", "").failure(2);
+    }
+}
+
+#[test]
+fn swarm_draws_bar_per_client() {
+    let server = Server::start("threaded-echo --quiet --workers 2");
+    let picture = std::env::temp_dir().join(format!("swarm-{}.svg", server.address.port()));
+    let line = format!("threaded-echo swarm -a {} --clients 5", server.address);
+    let mut swarm = words(line + " --messages 2 --pause 1 --svg");
+    swarm.arg(&picture);
+    let end = suite::finish(swarm, "");
+    assert_eq!(end.stderr, ""); // no progress bar where stderr is no terminal
+    let bars = end.stdout.lines().filter(|line| line.ends_with('#'));
+    assert_eq!(bars.count(), 5, "{}", end.stdout);
+    let svg = std::fs::read_to_string(&picture).unwrap();
+    std::fs::remove_file(&picture).unwrap();
+    assert_eq!(svg.matches("class=\"served\"").count(), 5, "{svg}");
+}

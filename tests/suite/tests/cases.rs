@@ -1,0 +1,554 @@
+//! Each kind of case from bug reports and attacks, with its neighbors.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, UdpSocket};
+
+use suite::{PREFIX, Process, Server, assert_contains, command, connect, connect_udp};
+use suite::{finish, read_to_end, request, run, words};
+
+use crate::black_box::{PROGRAMS, TCP_PROGRAMS, client};
+use crate::pressure::SERVER_IS_FULL;
+
+/// Starts a server whose output stays unread.
+pub fn start_unread(line: &str) -> Server {
+    Server::spawn_unread(words(format!("{line} --address 127.0.0.1:0")))
+}
+
+/// Sends datagrams, and waits for each reply.
+pub fn send_datagrams(server: &Server, count: usize) -> UdpSocket {
+    let client = connect_udp(server.address);
+    for _ in 0..count {
+        client.send(b"a").unwrap();
+        client.recv(&mut [0; 64]).unwrap();
+    }
+    client
+}
+
+#[test]
+fn unread_stdout_delays_no_datagram() {
+    let server = start_unread("udp-echo");
+    let client = send_datagrams(&server, 8_000);
+    // The second and the third line count as well.
+    let (mut printed, mut dropped) = (0, 0);
+    while printed + dropped < 8_002 {
+        let line = server.line();
+        let mut words = line.split(|c: char| !c.is_alphanumeric());
+        match line.contains(" lines dropped") {
+            true => dropped += words.find_map(|word| word.parse::<i32>().ok()).unwrap(),
+            false => printed += 1,
+        }
+    }
+    assert!(printed > 4_096, "{printed} printed");
+    assert_eq!(printed + dropped, 8_002);
+    client.send(b"the last one").unwrap();
+    assert_contains(&server.line(), &[" 12 bytes, "]); // there is room again
+}
+
+#[test]
+fn unread_stdout_delays_no_tcp_client() {
+    for line in ["tcp-echo", "threaded-echo", "threaded-echo --workers 2"] {
+        let server = start_unread(line);
+        for _ in 0..1_500 {
+            assert_eq!(request(&connect(server.address), "a"), format!("{PREFIX}a"));
+        }
+    }
+}
+
+#[test]
+fn unread_stderr_leaks_no_place() {
+    let server = start_unread("threaded-echo --max-clients 3 --quiet");
+    let send = |bytes: &[u8]| {
+        let mut client = connect(server.address);
+        let _ = client.write_all(bytes); // fails if the server is full
+        let _ = client.shutdown(Shutdown::Write);
+        read_to_end(&client)
+    };
+    for _ in 0..1_500 {
+        // The server is full as long as the thread of an earlier client has not ended.
+        let reply = send(b"\xff");
+        assert!(reply == SERVER_IS_FULL || reply == "error: not UTF-8: byte 0xFF at offset 0\n");
+    }
+    while send(b"a") == SERVER_IS_FULL {}
+}
+
+#[test]
+fn unread_trace_delays_no_client() {
+    send_datagrams(&start_unread("udp-echo --quiet --trace"), 5_000);
+    for program in TCP_PROGRAMS {
+        let server = start_unread(&format!("{program} --quiet --trace"));
+        let client = connect(server.address);
+        (0..5_000).for_each(|_| drop(request(&client, "a")));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn read_output_keeps_each_line_in_order() {
+    let mut server = Server::start("udp-echo");
+    let client = connect_udp(server.address);
+    for len in 2..1_002 {
+        client.send(&vec![b'a'; len]).unwrap();
+        client.recv(&mut [0; 2_048]).unwrap();
+    }
+    let lines = server.interrupt().stdout;
+    let lines: Vec<_> = lines.lines().skip(2).collect();
+    for (line, len) in lines[..1_000].iter().zip(2..) {
+        assert_contains(line, &[&format!(": {len} bytes, replied with ")]);
+    }
+    assert_eq!(lines[1_000..], ["stopped: 1000 messages, 501500 bytes"]);
+}
+
+#[test]
+fn number_above_ten_thousand_is_wrong_usage() {
+    for flag in ["--workers", "--max-clients", "swarm --clients"] {
+        for number in ["10001", "20000", "99999999999999999999"] {
+            let error = run(format!("threaded-echo {flag} {number}"), "").failure(2);
+            assert_contains(&error.replace(',', ""), &["10000"]);
+        }
+        run(format!("threaded-echo {flag} 0"), "").failure(2);
+    }
+    run("threaded-echo swarm --messages 9223372036854775808", "").failure(2);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn endless_reply_fills_no_memory_of_client() {
+    for arguments in ["client hi", "client", "swarm --clients 1"] {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        let line = format!("threaded-echo {arguments} -a {address}");
+        // 256 MiB come, and the program has 128 MiB of address space.
+        let setup = "ulimit -v 131072; export MALLOC_ARENA_MAX=1; exec >/dev/null";
+        let mut client = Process::spawn(crate::pressure::bash(setup, &line));
+        client.end_input();
+        let (mut stream, _) = server.accept().unwrap();
+        // Ends earlier if the swarm sees that this is not its reply.
+        let _ = (0..4_096).try_for_each(|_| stream.write_all(&[b'x'; 65_536]));
+        drop(stream);
+        let end = client.end();
+        assert!(matches!(end.code, Some(0 | 1)), "{line}: {end:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn endless_line_fills_no_memory_of_udp_client() {
+    let server = Server::start("udp-echo");
+    let line = format!("udp-echo client -a {}", server.address);
+    let setup = "ulimit -v 131072; export MALLOC_ARENA_MAX=1";
+    let client = crate::pressure::bash(setup, &line);
+    let error = finish(client, vec![b'x'; 200 << 20]).failure(1);
+    assert_contains(&error, &["udp-echo: "]);
+}
+
+#[test]
+#[cfg(target_os = "linux")] // where 127.0.0.2 is an address, too
+fn datagram_from_own_port_is_never_answered() {
+    for line in ["udp-echo", "udp-echo --raw", "udp-echo --prefix="] {
+        let server = Server::start(line);
+        let own = UdpSocket::bind(("127.0.0.2", server.address.port())).unwrap();
+        own.send_to(b"round and round", server.address).unwrap();
+        assert_contains(&server.wait_for("datagram from "), &[": not answered: "]);
+    }
+}
+
+#[test]
+fn only_last_character_is_traced_as_cut() {
+    let server = Server::start("tcp-echo --framing raw --trace");
+    let mut client = connect(server.address);
+    for (bytes, expected) in [
+        (&b"\xec\x95a"[..], "[ec95] 61"),
+        (b"\xec\x95\xec", "[ec95] ec...."),
+        (b"\xf0\x9f\x98", "f09f98.."),
+        (b"\xed\xa0", "[ed] [a0]"), // the beginning of a surrogate
+        (b"\xc0", "[c0]"),          // the beginning of an overlong form
+        (b"\xe2\x82\xac\x80", "e282ac [80]"),
+    ] {
+        client.write_all(bytes).unwrap();
+        client.read_exact(&mut vec![0; bytes.len()]).unwrap();
+        let line = server.wait_for_error(" recv ");
+        let hex = line.split(": ").nth(1).unwrap().split("  ").next();
+        assert_eq!(hex, Some(expected), "{line}");
+    }
+}
+
+#[test]
+fn traced_text_controls_no_terminal() {
+    let server = Server::start("tcp-echo --framing raw --trace");
+    let text = "\u{1b}\r\0\u{202e}\u{2066}\u{200b}\u{feff}\u{e000}\u{7f}\u{85}";
+    connect(server.address).write_all(text.as_bytes()).unwrap();
+    let line = server.wait_for_error(" recv ");
+    assert!(!line.contains(|c| text.contains(c)), "{line:?}");
+}
+
+#[test]
+fn wildcard_udp_server_prints_hint() {
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let server = Server::spawn(words(format!("udp-echo --address {address}")));
+        server.wait_for_error("may leave from another address");
+        if cfg!(target_os = "linux") && server.address.is_ipv4() {
+            let address = format!("127.0.0.2:{}", server.address.port());
+            let line = format!("udp-echo client -a {address} --retries 0 --timeout 0.1 hi");
+            assert_contains(&run(line, "").failure(1), &["another address"]);
+        }
+    }
+}
+
+#[test]
+fn address_among_words_is_sent_with_note() {
+    for program in PROGRAMS {
+        let server = Server::start(program);
+        for message in ["127.0.0.1 12345", "127.0.0.1:9999 hi", "localhost:9999"] {
+            let end = client(program, &server, message, "");
+            assert_contains(&end.stderr, &["--address"]);
+            assert_eq!(end.success(), format!("{PREFIX}{message}\n"));
+        }
+        for message in ["at 127.0.0.1:9999", "12:30", "127.0.0.1", "안녕"] {
+            let end = client(program, &server, message, "");
+            assert_eq!(end.stderr, "", "{program} client {message}");
+        }
+    }
+}
+
+/// Returns an address on which nothing listens.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// Returns the command in the last line of a usage error, without what is cargo's in it.
+fn suggested(line: String) -> String {
+    let error = run(&line, "").failure(2);
+    let last = error.lines().last().unwrap();
+    last.replace("cargo run -q -p ", "").replace(" -- ", " ")
+}
+
+#[test]
+fn misplaced_word_gets_command_that_works() {
+    for program in PROGRAMS {
+        let free = free_address();
+        for arguments in "PORT|127.0.0.1:PORT|127.0.0.1 PORT|--port PORT|server PORT".split('|') {
+            let arguments = arguments.replace("PORT", &free.port().to_string());
+            let server = Server::spawn(words(suggested(format!("{program} {arguments}"))));
+            assert_eq!(server.address, free, "{program} {arguments}");
+        }
+        let server = Server::start(program);
+        for address in ["-a ", "--address "] {
+            let line = suggested(format!("{program} {address}{} client hi", server.address));
+            assert_eq!(run(&line, "").success(), format!("{PREFIX}hi\n"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn checker_takes_address_on_either_side() {
+    let free = free_address().to_string();
+    for address in ["", "--address "] {
+        let error = run(format!("checker tcp {address}{free}"), "").failure(2);
+        assert_contains(&error, &[&free]);
+    }
+}
+
+#[test]
+fn failed_swarm_prints_one_sentence() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap();
+    for (address, part) in [(silent, "0.3 s"), (free_address(), "refused")] {
+        let line = format!("threaded-echo swarm -a {address} --clients 12 --timeout 0.3");
+        let error = run(line, "").failure(1);
+        assert_contains(&error, &[part]);
+        assert!(error.lines().count() <= 2, "a sentence and a hint: {error}");
+    }
+}
+
+#[test]
+fn closed_stdout_ends_client_silently() {
+    for program in PROGRAMS {
+        let server = Server::start(program);
+        let line = format!("{program} client -a {}", server.address);
+        let mut client = Process::spawn_unread(words(line));
+        client.type_text("y\n").unwrap();
+        client.wait_for("y");
+        client.close_stdout();
+        while client.type_text("y\n".repeat(100)).is_ok() {}
+        let end = client.end();
+        assert_eq!((end.code, end.stderr.as_str()), (Some(0), ""), "{program}");
+    }
+}
+
+#[test]
+fn empty_message_is_wrong_usage_over_tcp() {
+    for program in TCP_PROGRAMS {
+        finish(command(program, &["client", ""]), "").failure(2);
+    }
+    let server = Server::start("udp-echo");
+    let address = server.address.to_string();
+    let empty = command("udp-echo", &["client", "--address", &address, ""]);
+    assert_eq!(finish(empty, "").success(), format!("{PREFIX}\n"));
+}
+
+#[test]
+fn idle_timeout_is_zero_or_a_millisecond() {
+    for program in TCP_PROGRAMS {
+        for seconds in ["1e-10", "0.0009", "-1", "nan", "inf", "1e300", ""] {
+            run(format!("{program} -a :0 --idle-timeout={seconds}"), "").failure(2);
+        }
+        for seconds in ["0", "0.001"] {
+            Server::start(format!("{program} --idle-timeout {seconds}"));
+        }
+    }
+}
+
+#[test]
+fn swarm_at_tcp_echo_draws_staircase() {
+    let server = Server::start("tcp-echo --quiet");
+    let line = format!("threaded-echo swarm -a {}", server.address);
+    let chart = run(format!("{line} --clients 6 --messages 3 --pause 20"), "").success();
+    let bars = chart.lines().filter(|line| line.ends_with('#'));
+    let waited: Vec<_> = bars.map(|bar| bar.matches('.').count()).collect();
+    assert!(waited.len() == 6 && waited.is_sorted(), "{chart}");
+    assert!(waited[5] > 5 * waited[0].max(5), "{chart}");
+}
+
+/// Signals, shells and limits, as Unix has them.
+#[cfg(unix)]
+mod unix {
+    use std::process::Command;
+    use std::{env, fs, thread};
+
+    use suite::{Signal, program};
+
+    use super::*;
+    use crate::pressure::bash;
+    use crate::stopping::{TCP_SERVERS, assert_stopped, connect_never_reader};
+
+    #[test]
+    fn default_limit_fits_256_descriptors() {
+        let server = Server::spawn(bash("ulimit -n 256", "threaded-echo -a 127.0.0.1:0"));
+        let clients: Vec<_> = (0..240).map(|_| connect(server.address)).collect();
+        for client in &clients[..200] {
+            assert_eq!(request(client, "a"), format!("{PREFIX}a"));
+        }
+        for client in &clients[200..] {
+            assert_eq!(read_to_end(client), SERVER_IS_FULL);
+        }
+    }
+
+    #[test]
+    fn two_signals_at_once_are_one() {
+        for program in PROGRAMS {
+            for first in [Signal::INT, Signal::TERM] {
+                let mut server = Server::start(program);
+                let idle = (program != "udp-echo").then(|| connect(server.address));
+                idle.iter().for_each(|client| drop(request(client, "a")));
+                server.signal(first);
+                server.signal(Signal::INT);
+                assert_stopped(&server.end(), "");
+            }
+        }
+    }
+
+    #[test]
+    #[ignore = "needs timeout(1)"]
+    fn server_under_timeout_prints_summary() {
+        for name in PROGRAMS {
+            let mut timeout = Command::new("timeout");
+            timeout
+                .args(["--preserve-status", "0.5"])
+                .arg(program(name));
+            timeout.args(["--address", "127.0.0.1:0"]);
+            assert_contains(&finish(timeout, "").success(), &["\nstopped: 0 "]);
+        }
+    }
+
+    #[test]
+    fn second_line_can_be_pasted_from_any_folder() {
+        let top = env::temp_dir().join(format!("suite-{}", std::process::id()));
+        for folder in [
+            "o'neil", "a&b", "c$HOME d", "e\"f", "g`h", "한글 i", "j;k(l)",
+        ] {
+            let folder = top.join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            let path = folder.join("tcp-echo");
+            std::os::unix::fs::symlink(program("tcp-echo"), &path).unwrap();
+            let mut server = Command::new(path);
+            server.args(["-a", "127.0.0.1:0"]).env_remove("CARGO");
+            let server = Server::spawn(server);
+            let line = server.line();
+            // A plain program name is found on the path.
+            let path = format!("{}:{}", folder.display(), env::var("PATH").unwrap());
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &line]).env("PATH", path);
+            assert_eq!(finish(shell, "").success(), format!("{PREFIX}안녕하세요\n"));
+        }
+        fs::remove_dir_all(top).unwrap();
+    }
+
+    #[test]
+    #[ignore = "needs script(1), for a terminal"]
+    fn swarm_shows_progress_from_the_start() {
+        let server = Server::start("threaded-echo --quiet");
+        let swarm = program("threaded-echo").display().to_string();
+        let line = format!(
+            "{swarm} swarm -a {} --clients 2 --messages 18",
+            server.address
+        );
+        let mut script = Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]);
+        let terminal = finish(script, "").success();
+        assert!(terminal.find("0/36") < terminal.find("36/36"), "{terminal}");
+        assert_contains(&terminal, &["0/36"]);
+    }
+
+    #[test]
+    #[ignore = "keeps all cores busy"]
+    fn busy_machine_delays_no_stop() {
+        use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+        let is_over = AtomicBool::new(false);
+        let spin = || {
+            while !is_over.load(Relaxed) {
+                std::hint::spin_loop();
+            }
+        };
+        thread::scope(|scope| {
+            (0..6).for_each(|_| drop(scope.spawn(spin)));
+            let ends = TCP_SERVERS.map(|line| {
+                let mut server = Server::start(line);
+                let _client = connect_never_reader(&server);
+                server.interrupt()
+            });
+            is_over.store(true, Relaxed);
+            ends.iter().for_each(|end| assert_stopped(end, "1 client"));
+        });
+    }
+}
+
+/// What needs a setting of the kernel, in a network namespace of its own (unshare(1)).
+#[cfg(target_os = "linux")]
+mod namespace {
+    use std::process::Command;
+
+    use suite::{End, assert_contains, finish};
+
+    use crate::pressure::bash;
+
+    /// Runs a program to its end in a namespace, after these commands of bash.
+    fn run_after(setup: &str, line: &str) -> End {
+        let inner = bash(&format!("set -e; ip link set lo up; {setup}"), line);
+        let mut unshare = Command::new("unshare");
+        unshare
+            .arg("-rn")
+            .arg(inner.get_program())
+            .args(inner.get_args());
+        finish(unshare, "")
+    }
+
+    /// Sends datagrams from a forged port to a server on port 9000, and ends the server.
+    const FORGE: &str = "import os, signal, socket, struct, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.settimeout(0.1)
+def is_answered():
+    try:
+        client.sendto(b'hello', ('127.0.0.1', 9000))
+        return client.recv(99)
+    except OSError:
+        return False
+while not is_answered(): pass
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+for _ in range(int(sys.argv[2])):
+    raw.sendto(struct.pack('!HHHH', int(sys.argv[1]), 9000, 9, 0) + b'x', ('127.0.0.1', 0))
+while not is_answered(): pass
+os.kill(os.getppid(), signal.SIGINT)
+";
+
+    fn forge(port: u16, count: u32, arguments: &str) -> End {
+        let setup = format!("python3 -c \"{FORGE}\" {port} {count} & true");
+        run_after(&setup, &format!("udp-echo -a 127.0.0.1:9000 {arguments}"))
+    }
+
+    #[test]
+    #[ignore = "needs unshare and python3"]
+    fn datagram_from_own_address_makes_no_loop() {
+        for arguments in ["--raw", "--prefix=", ""] {
+            let lines = forge(9000, 3, arguments).success();
+            assert_eq!(
+                lines.matches("127.0.0.1:9000: not answered: ").count(),
+                3,
+                "{lines}"
+            );
+        }
+    }
+
+    #[test]
+    #[ignore = "needs unshare and python3"]
+    fn reply_errors_are_printed_once_a_minute() {
+        for arguments in ["", "--quiet", "--raw"] {
+            let end = forge(0, 500, arguments);
+            assert_eq!(
+                (end.code, end.stderr.lines().count()),
+                (Some(0), 1),
+                "{end:?}"
+            );
+        }
+    }
+
+    #[test]
+    #[ignore = "needs unshare"]
+    fn client_is_never_its_own_server() {
+        let ports = "sysctl -qw net.ipv4.ip_local_port_range='41000 41001'";
+        for (line, code) in [
+            ("tcp-echo client hello", 1),
+            ("threaded-echo swarm --clients 1", 1),
+            ("udp-echo client hello --retries 0 --timeout 0.1", 1),
+            ("checker tcp", 2),
+            ("checker udp --timeout 0.1", 2),
+        ] {
+            for port in [41_000, 41_001] {
+                run_after(ports, &format!("{line} --address 127.0.0.1:{port}")).failure(code);
+            }
+        }
+    }
+
+    #[test]
+    #[ignore = "needs unshare"]
+    fn telling_error_of_several_is_reported() {
+        let setup = "sysctl -qw net.ipv6.conf.all.disable_ipv6=1";
+        for (line, part) in [
+            ("tcp-echo client hi", "refused"),
+            ("threaded-echo swarm", "refused"),
+            ("udp-echo client hi", "port is closed"),
+        ] {
+            let error = run_after(setup, &format!("{line} --address localhost")).failure(1);
+            assert_contains(&error, &[part, "start the server"]);
+            assert!(!error.contains("Cannot assign"), "{error}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs unshare"]
+    fn hint_fits_call_port_and_system() {
+        let connect = |address: &str| {
+            // What a firewall says, and what a router says.
+            let setup = "ip route add prohibit 198.51.100.1; ip route add unreachable 198.51.100.2";
+            run_after(setup, &format!("tcp-echo client hi --address {address}")).failure(1)
+        };
+        let refused = connect("198.51.100.1:12345");
+        assert_contains(
+            &connect("198.51.100.2:12345"),
+            &["No route to host", "firewall"],
+        );
+        assert_contains(
+            &connect("no-such-host.invalid"),
+            &["no-such-host.invalid", "\n"],
+        );
+        // Only root may listen on port 12345 here.
+        let setup = "sysctl -qw net.ipv4.ip_local_port_range='60000 60999' \
+                     net.ipv4.ip_unprivileged_port_start=50000; \
+                     exec setpriv --bounding-set=-all --inh-caps=-all \"$0\" \"$@\"";
+        let forbidden = run_after(setup, "tcp-echo --address 127.0.0.1:12345").failure(1);
+        for error in [refused, forbidden] {
+            assert_contains(&error, &["Permission denied"]);
+            assert!(!error.contains("1024"), "no privileged port: {error}");
+        }
+    }
+}

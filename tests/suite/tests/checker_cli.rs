@@ -1,0 +1,443 @@
+use std::collections::HashSet;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use checker::{
+    CHECKS, Framing, Language, Limits, Match, Pattern, Reply, ServerSpec, Source, TRAPS, Target,
+};
+use proptest::prelude::*;
+use serde_json::Value;
+use suite::{End, PREFIX, assert_contains, command, example, python, root};
+
+use crate::known_wrong::WRONG;
+use crate::reference::Reference;
+
+/// Runs the command, in English unless its arguments say otherwise.
+fn checker(arguments: &[&str]) -> End {
+    let language = if arguments.contains(&"--lang") {
+        &[][..]
+    } else {
+        &["--lang", "en"]
+    };
+    suite::finish(command("checker", &[arguments, language].concat()), "")
+}
+
+/// Returns what it printed of a server that is wrong.
+fn complaint(end: End) -> String {
+    assert_eq!((end.code, end.stderr.as_str()), (Some(1), ""), "{}", end.stdout);
+    end.stdout
+}
+
+/// Starts a TCP server that does this with each client, on a thread of its own. It ends with the tests.
+fn serve(handle: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let handle = handle.clone();
+            thread::spawn(move || drop(handle(stream))); // the client says what it missed
+        }
+    });
+    address
+}
+
+/// Starts a TCP server that replies this to each read, and returns what the checker says of it.
+fn words_on(reply: fn(&str) -> Vec<u8>, arguments: &[&str]) -> End {
+    let address = serve(move |mut stream| {
+        let mut buffer = vec![0; 65_536];
+        loop {
+            let len = stream.read(&mut buffer)?;
+            if len == 0 {
+                return Ok(());
+            }
+            stream.write_all(&reply(&String::from_utf8_lossy(&buffer[..len])))?;
+        }
+    });
+    checker(&[&["tcp", &address.to_string()], arguments].concat())
+}
+
+/// The words of an encoding table are not worth a package here: `서버로부터 응답: ` in CP949.
+const CP949: &[u8] = b"\xBC\xAD\xB9\xF6\xB7\xCE\xBA\xCE\xC5\xCD \xC0\xC0\xB4\xE4: ";
+
+#[test]
+fn server_that_dies_of_half_character_is_named() {
+    let start = format!("{:?} {{address}}", example("tcp_2_loops"));
+    let end = checker(&["tcp", "--start", &start, "--only", "split-character"]);
+    assert_contains(
+        &complaint(end),
+        &[
+            "✗ split-character",
+            "2  send \"안\\xEB\\x85\"\n",
+            "3  wait 0.1 s\n",
+            "4  send \"\\x95\"\n",
+        ],
+    );
+    let end = checker(&["tcp", "--start", &start, "--only", "split-character"]);
+    assert_contains(
+        &complaint(end),
+        &["Your program ended in this check (exit", "| Error: "],
+    );
+    let end = checker(&["tcp", "--start", &start, "--only", "half-close"]);
+    assert_contains(&end.success(), &["✓ half-close"]);
+}
+
+#[test]
+fn server_of_lines_is_recognized() {
+    let start = format!("{:?} {{address}}", example("tcp_5_lines"));
+    let stdout = complaint(checker(&["tcp", "--start", &start]));
+    assert_contains(
+        &stdout,
+        &["accepted the connection and stays silent", "--framing line"],
+    );
+    assert!(!stdout.contains('✗'), "{stdout}");
+}
+
+#[test]
+fn wrong_prefix_is_shown_and_ends_the_run() {
+    let cases: [(fn(&str) -> Vec<u8>, &[&str]); 7] = [
+        (
+            |text| format!("{}{text}", PREFIX.trim_end()).into_bytes(),
+            &[
+                "differ in their prefix",
+                "\"서버로부터 응답:hello\"",
+                "^ byte 24 differs",
+                "--prefix=",
+            ],
+        ),
+        (
+            |text| text.as_bytes().to_vec(),
+            &["without a prefix", "--prefix="],
+        ),
+        (|text| [CP949, text.as_bytes()].concat(), &["CP949"]),
+        (
+            |text| format!("\u{1109}\u{1165}버로부터 응답: {text}").into_bytes(),
+            &["another Unicode normalization"],
+        ),
+        (
+            |text| format!("서버로부터\u{a0}응답: {text}").into_bytes(),
+            &["\\u{a0} at offset 15", "^ byte 16"],
+        ),
+        (
+            |_| b"\x1b[2JSSH-2.0".to_vec(),
+            &["\"\\u{1b}[2JSSH-2.0\"", "another program"],
+        ),
+        (
+            |text| format!("\u{202e}{text}").into_bytes(),
+            &["--prefix \"\\u{202e}\""],
+        ),
+    ];
+    for (reply, parts) in cases {
+        let stdout = complaint(words_on(reply, &[]));
+        assert_contains(&stdout, parts);
+        assert!(
+            !stdout.contains('✗') && !stdout.contains(['\x1b', '\u{202e}']),
+            "{stdout:?}"
+        );
+        assert!(stdout.lines().count() < 9, "{stdout}");
+    }
+}
+
+#[test]
+fn long_reply_shows_its_first_difference() {
+    let reply = |text: &str| {
+        let mut reply = [PREFIX.as_bytes(), text.as_bytes()].concat();
+        reply
+            .get_mut(1_030)
+            .into_iter()
+            .for_each(|byte| *byte = b'#');
+        reply
+    };
+    let stdout = complaint(words_on(reply, &["--only", "partial-read"]));
+    let parts = [
+        "^ byte 1,031 differs, the first 1,030 bytes are right",
+        "00166 0016#",
+        "except for 1 of its bytes",
+    ];
+    assert_contains(&stdout, &parts);
+    let column = |part: &str| stdout.lines().find_map(|line| line.find(part)).unwrap();
+    assert_eq!(
+        column("^ byte"),
+        stdout.lines().find_map(|line| line.find('#')).unwrap() - 2
+    );
+}
+
+#[test]
+fn all_goes_on_and_verbose_explains_all() {
+    let stdout = complaint(words_on(
+        |_| b"no".to_vec(),
+        &["--all", "--verbose", "--timeout", "0.3"],
+    ));
+    assert_contains(
+        &stdout,
+        &["neither the prefix nor the message", "18 checks: "],
+    );
+    assert!(stdout.matches("Read docs/en/").count() > 10, "{stdout}");
+}
+
+#[test]
+fn correct_server_exits_with_0() {
+    let spec = ServerSpec {
+        pattern: Pattern::Udp,
+        framing: Framing::Chunk,
+        prefix: PREFIX.to_owned(),
+        exact_errors: true,
+    };
+    let server = Reference::start(&spec, None);
+    let address = server.address.to_string();
+    let stdout = complaint(checker(&["udp", "--address", &address, "--exact-errors"]).success();
+    let headline = format!("{address}: udp, prefix \"서버로부터 응답: \"\n\n✓ answers ");
+    assert!(stdout.starts_with(&headline), "{stdout}");
+    assert!(
+        stdout.ends_with("\n\n13 checks: 13 passed, 0 failed, 0 not tried\n"),
+        "{stdout}"
+    );
+    assert!(!stdout.contains('\x1b'), "colors in a pipe: {stdout:?}");
+    let stdout = checker(&["udp", &address, "--lang", "ko", "--only", "answers"]).success();
+    assert_contains(&stdout, &["접두어", "검사 1개: 통과 1"]);
+}
+
+#[test]
+fn grader_reads_json() {
+    let start = format!("{:?} {{address}}", example("tcp_1_tutorial"));
+    let only = ["--only", "one-shot", "--only", "error-reaches-client"];
+    let end = checker(&[&["tcp", "--json", "--start", &start], &only[..]].concat());
+    let lines: Vec<Value> = complaint(end)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [again, _, error, summary] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(
+        (&again["outcome"], &again["state"]),
+        (&"failed".into(), &"✗".into())
+    );
+    assert_eq!(again["trap"], "one-shot");
+    assert_eq!(again["page"], "docs/en/how-it-breaks.md#one-shot");
+    assert_eq!(again["failure"]["symptom"], "ended");
+    assert_eq!(again["failure"]["ended"], "exit status: 0");
+    assert_eq!(again["failure"]["conversation"][1], "send \"안녕하세요\"");
+    assert_eq!(
+        (&error["outcome"], &error["state"]),
+        (&"not tried".into(), &"–".into())
+    );
+    assert_eq!(
+        summary["summary"],
+        serde_json::json!({"passed": 0, "failed": 2, "not_tried": 1})
+    );
+}
+
+#[test]
+fn wrong_usage_and_absent_server_exit_with_2() {
+    let absent = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let occupied = listener.local_addr().unwrap().to_string();
+    for (arguments, sentence) in [
+        (
+            &["tcp", &absent][..],
+            "Nothing listens there (connection refused)",
+        ),
+        (
+            &["udp", &absent],
+            "Nothing listens there (connection refused)",
+        ),
+        (
+            &["tcp", "--start", "checker-of-no-such-name"],
+            "cannot be run",
+        ),
+        (
+            &["tcp", "--start", "cargo --no-such-flag"],
+            "ended before a client could connect",
+        ),
+        (
+            &["tcp", &occupied, "--start", "cargo"],
+            "Another program already uses",
+        ),
+        (&["tcp", "--start", "a 'b"], "is not closed"),
+        (
+            &["tcp", "127.0.0.1:"],
+            "the port after the colon is missing",
+        ),
+        (
+            &["tcp", "--framing", "lines"],
+            "[possible values: chunk, line, raw]",
+        ),
+        (
+            &["udp", "--framing", "line"],
+            "unexpected argument '--framing'",
+        ),
+        (
+            &["tcp", "--only", "split-charcter"],
+            "the nearest name is split-character",
+        ),
+        (
+            &["udp", "--only", "half-close"],
+            "the check half-close does not apply to udp",
+        ),
+        (
+            &["tcp", "--timeout", "0"],
+            "write a number of seconds, such as 5 or 0.5",
+        ),
+    ] {
+        let end = checker(arguments);
+        assert_eq!(
+            (end.code, end.stdout.as_str()),
+            (Some(2), ""),
+            "{arguments:?}"
+        );
+        assert_contains(&end.stderr, &[sentence]);
+    }
+}
+
+#[test]
+fn list_needs_no_server() {
+    let stdout = checker(&["tcp", "--list", "--only", "accept-error"]).success(); // the name of a trap
+    assert_eq!(
+        stdout,
+        "connect-and-close\n    The checker connects 100 clients that leave without sending.\n    \
+         A good server serves the clients that follow.\n    docs/en/how-it-breaks.md#accept-error\n"
+    );
+}
+
+/// `python my_server.py`, the port in its source, and no `SO_REUSEADDR`: each check starts it again.
+#[test]
+#[ignore = "needs python3"]
+fn server_with_a_port_of_its_own_is_started_again() {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let source = format!(
+        "import socket; s = socket.socket(); s.bind(('127.0.0.1', {port})); s.listen(); \
+         c, _ = s.accept(); c.sendall('{PREFIX}'.encode() + c.recv(1024)); c.close()"
+    );
+    let program = python().get_program().to_string_lossy().into_owned();
+    let start = format!("{program} -c \"{source}\"");
+    let stdout = checker(&["tcp", &format!("127.0.0.1:{port}"), "--start", &start]));
+    assert_contains(&stdout, &["✓ still-there", "18 checks: 7 passed"]);
+}
+
+#[test]
+fn each_check_has_a_known_wrong_server_and_a_page() {
+    let names: HashSet<_> = CHECKS.iter().map(|check| check.name).collect();
+    assert_eq!(names.len(), CHECKS.len(), "two checks have the same name");
+    let caught = WRONG
+        .iter()
+        .map(|wrong| wrong.3)
+        .filter(|check| *check != "late");
+    assert_eq!(names, caught.chain(["still-there"]).collect()); // that one has a test of its own
+    for language in ["en", "ko"] {
+        for check in &CHECKS {
+            let page = check.page();
+            let (file, heading) = page.split_once('#').unwrap_or((&page, ""));
+            let text = std::fs::read_to_string(root().join("docs").join(language).join(file));
+            let has_heading = text.unwrap_or_else(|error| panic!("{language}/{file}: {error}"));
+            let has_heading = has_heading
+                .lines()
+                .any(|line| line == format!("## {heading}"));
+            assert!(heading.is_empty() || has_heading, "{language}/{page}");
+            assert!(heading.is_empty() || TRAPS.contains(&heading), "{page}");
+        }
+    }
+}
+
+/// Whatever a server does, no check goes on forever.
+#[test]
+fn each_check_ends_even_if_the_server_does_not() {
+    let silent = serve(|stream| io::copy(&mut &stream, &mut io::sink()).map(drop));
+    let endless = serve(|mut stream| {
+        loop {
+            stream.write_all(PREFIX.repeat(9).as_bytes())?;
+        }
+    });
+    let slow = serve(|mut stream| {
+        loop {
+            stream.write_all("서".as_bytes())?;
+            thread::sleep(Duration::from_millis(10)); // being slow is what it is for
+        }
+    });
+    let deaf = serve(|stream| {
+        thread::sleep(Duration::from_secs(60)); // it holds the connection without reading
+        drop(stream);
+        Ok(())
+    });
+    let started = Instant::now();
+    thread::scope(|scope| {
+        for address in [silent, endless, slow, deaf] {
+            for check in &CHECKS {
+                let timeout = Duration::from_millis(200);
+                let limits = Limits {
+                    timeout,
+                    bytes: 1 << 20,
+                    ..Limits::default()
+                };
+                let spec = ServerSpec {
+                    pattern: Pattern::Threaded,
+                    framing: Framing::Chunk,
+                    prefix: PREFIX.to_owned(),
+                    exact_errors: false,
+                };
+                let target = Target {
+                    source: Source::Running(address),
+                    spec,
+                    limits,
+                    all: true,
+                };
+                scope.spawn(move || drop(checker::run(&target, &[check], |_| {})));
+            }
+        }
+    });
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "it took {:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn language_of_the_system_is_a_language() {
+    let language = Language::of_system();
+    assert!(root().join("docs").join(language.folder()).is_dir());
+}
+
+/// A text, cut into pieces before some of its characters.
+fn pieces() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec("[a-z가-힣🦀]{1,9}", 1..9)
+}
+
+proptest! {
+    /// However a server cuts a text into chunks, and the network its replies into reads, it is the
+    /// reply to that text.
+    #[test]
+    fn any_chunks_are_the_reply(pieces in pieces(), prefix in "[<>: ]{0,4}", reads in 1_usize..9) {
+        let reply: String = pieces.iter().map(|piece| format!("{prefix}{piece}")).collect();
+        let mut expected = Reply::chunks(&prefix, pieces.concat());
+        let matched: Vec<_> = reply.as_bytes().chunks(reads).map(|read| expected.push(read)).collect();
+        let (last, before) = matched.split_last().unwrap();
+        prop_assert_eq!(*last, Match::Whole);
+        prop_assert!(before.iter().all(|matched| *matched == Match::Partial));
+        prop_assert_eq!(expected.push(b"x"), Match::No);
+    }
+
+    /// A reply with one byte changed is never taken for right.
+    #[test]
+    fn changed_byte_is_noticed(
+        pieces in pieces(),
+        prefix in "[<>: ]{0,4}",
+        at: prop::sample::Index,
+        by in 1_u8..,
+    ) {
+        let mut reply = pieces.iter().map(|piece| format!("{prefix}{piece}")).collect::<String>();
+        let mut reply = std::mem::take(&mut reply).into_bytes();
+        let at = at.index(reply.len());
+        reply[at] ^= by;
+        prop_assert_ne!(Reply::chunks(&prefix, pieces.concat()).push(&reply), Match::Whole);
+    }
+}

@@ -1,0 +1,220 @@
+//! A relay between clients and a server that is a bad network: it drops, duplicates, reorders and
+//! delays datagrams.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use common::addr::Address;
+use common::report::Report;
+use common::shutdown::Shutdown;
+use common::timeout::is_timeout;
+use common::words::plural;
+
+use crate::client::connect;
+use crate::datagram::{BUFFER_LEN, is_expected};
+
+/// Where the relay stands, and how bad the network is.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Where to listen for clients
+    #[arg(
+        short,
+        long,
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:12346"
+    )]
+    pub address: Address,
+    /// Address of the server
+    #[arg(long, value_name = "HOST:PORT")]
+    pub to: Address,
+    /// Percentage of datagrams to drop, in either direction
+    #[arg(long, value_name = "N", default_value = "0", value_parser = PERCENT)]
+    pub drop: i64,
+    /// Percentage of datagrams to deliver twice
+    #[arg(long, value_name = "N", default_value = "0", value_parser = PERCENT)]
+    pub duplicate: i64,
+    /// Percentage of datagrams to deliver 50 ms late, so that later ones overtake them
+    #[arg(long, value_name = "N", default_value = "0", value_parser = PERCENT)]
+    pub reorder: i64,
+    /// How long each datagram takes, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub delay: u32,
+    /// Number that decides what happens to each datagram (the same number, the same fate)
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+const PERCENT: RangeInclusive<i64> = 0..=100;
+
+const REORDER_DELAY: Duration = Duration::from_millis(50);
+
+/// How often the sockets of the links are looked at. A thread for each would be quicker, and longer
+/// to read.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Maximum number of clients, each of which has a socket.
+const MAX_CLIENTS: usize = 256;
+
+/// Relays until a shutdown is requested.
+///
+/// # Errors
+///
+/// Returns an error if the socket takes no read timeout (setsockopt(2)).
+pub fn run(
+    socket: &UdpSocket,
+    server: SocketAddr,
+    options: &Options,
+    shutdown: &Shutdown,
+    report: &Report,
+) -> io::Result<()> {
+    socket.set_read_timeout(Some(POLL_INTERVAL))?;
+    report.listening(socket.local_addr()?);
+    let random = options
+        .seed
+        .unwrap_or_else(|| RandomState::new().hash_one(0) % 1_000_000);
+    report.print_line(format_args!(
+        "relaying to {server}, as again with --seed {random}"
+    ));
+    let (links, waiting) = (HashMap::new(), Vec::new());
+    let mut relay = Relay {
+        socket,
+        server,
+        options,
+        report,
+        links,
+        waiting,
+        random,
+    };
+    let mut buffer = vec![0; BUFFER_LEN];
+    while !shutdown.is_requested() {
+        relay.receive(&mut buffer);
+        relay.deliver();
+    }
+    Ok(())
+}
+
+struct Relay<'a> {
+    socket: &'a UdpSocket,
+    server: SocketAddr,
+    options: &'a Options,
+    report: &'a Report,
+    /// A connected socket for each client.
+    links: HashMap<SocketAddr, UdpSocket>,
+    waiting: Vec<Delivery>,
+    /// The state of the random number generator.
+    random: u64,
+}
+
+struct Delivery {
+    due: Instant,
+    datagram: Vec<u8>,
+    client: SocketAddr,
+    to_server: bool,
+}
+
+impl Relay<'_> {
+    /// Takes what has arrived on all sockets.
+    fn receive(&mut self, buffer: &mut [u8]) {
+        if let Some((len, client)) = self.check(self.socket.recv_from(buffer)) {
+            if !self.links.contains_key(&client) && self.links.len() < MAX_CLIENTS {
+                let link = connect(self.server).and_then(|link| {
+                    link.set_nonblocking(true)?;
+                    Ok((client, link))
+                });
+                self.links.extend(self.check(link));
+            }
+            self.carry(&format!("{client} -> server"), &buffer[..len], client, true);
+        }
+        for client in self.links.keys().copied().collect::<Vec<_>>() {
+            while let Some(len) = self.check(self.links[&client].recv(buffer)) {
+                self.carry(
+                    &format!("server -> {client}"),
+                    &buffer[..len],
+                    client,
+                    false,
+                );
+            }
+        }
+    }
+
+    /// Sends what is due, in order.
+    fn deliver(&mut self) {
+        let now = Instant::now();
+        self.waiting.sort_by_key(|delivery| delivery.due);
+        let due = self.waiting.partition_point(|delivery| delivery.due <= now);
+        let due: Vec<_> = self.waiting.drain(..due).collect();
+        for Delivery {
+            datagram,
+            client,
+            to_server,
+            ..
+        } in due
+        {
+            match self.links.get(&client) {
+                Some(link) if to_server => self.check(link.send(&datagram)),
+                None if to_server => None, // too many clients
+                _ => self.check(self.socket.send_to(&datagram, client)),
+            };
+        }
+    }
+
+    /// Returns the result of a socket call, and prints what no network says.
+    fn check<T>(&self, result: io::Result<T>) -> Option<T> {
+        match &result {
+            Err(error) if !is_timeout(error) && !is_expected(error) => {
+                self.report
+                    .print_error_rate_limited("relay", "a datagram", error);
+            }
+            _ => {}
+        }
+        result.ok()
+    }
+
+    /// Decides what happens to a datagram, and prints that.
+    fn carry(&mut self, path: &str, datagram: &[u8], client: SocketAddr, to_server: bool) {
+        let Options {
+            drop,
+            duplicate,
+            reorder,
+            delay,
+            ..
+        } = *self.options;
+        let mut due = Instant::now() + Duration::from_millis(delay.into());
+        let (fate, copies) = if self.happens(drop) {
+            ("dropped", 0)
+        } else if self.happens(duplicate) {
+            ("duplicated", 2)
+        } else if self.happens(reorder) {
+            due += REORDER_DELAY;
+            ("reordered", 1)
+        } else {
+            ("forwarded", 1)
+        };
+        let len = plural(datagram.len() as u64, "byte");
+        self.report
+            .print_line(format_args!("{path}: {len}, {fate}"));
+        self.report.record(1, datagram.len() as u64);
+        for _ in 0..copies {
+            let datagram = datagram.to_vec();
+            self.waiting.push(Delivery {
+                due,
+                datagram,
+                client,
+                to_server,
+            });
+        }
+    }
+
+    /// Returns `true` in so many of a hundred cases (Steele, Lea and Flood, SplitMix64).
+    fn happens(&mut self, percentage: i64) -> bool {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % 100 < percentage.unsigned_abs()
+    }
+}
