@@ -17,6 +17,11 @@ use crate::words::{error_reply, with_action};
 /// How long a write may make no progress.
 const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Replies are sent when there are this many bytes of them, or when every message that has arrived
+/// is answered. This many bytes at once are sent without a copy.
+const BATCH_LEN: usize = 65_536;
+const DIRECT_LEN: usize = 4_096;
+
 /// What the connections of one server share.
 pub struct Shared<'a> {
     pub(crate) shutdown: &'a Shutdown,
@@ -48,6 +53,7 @@ pub struct Connection<'a> {
     stream: Arc<TcpStream>,
     peer: SocketAddr,
     permit: Option<Arc<()>>,
+    replies: Vec<u8>,
     idle_timeout: Duration,
     last_received: Option<Instant>,
     is_served: bool,
@@ -67,6 +73,7 @@ impl<'a> Connection<'a> {
             stream,
             peer,
             permit,
+            replies: Vec::new(),
             idle_timeout,
             last_received,
             is_served,
@@ -97,17 +104,47 @@ impl<'a> Connection<'a> {
         self.stream.set_write_timeout(Some(WRITE_STALL_TIMEOUT))
     }
 
-    /// Sends all of `bytes`.
+    /// Adds to the replies, which are sent when there are many of them, or by [`flush`](Self::flush).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if [`flush`](Self::flush) would.
+    pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.replies.is_empty() && bytes.len() >= DIRECT_LEN {
+            return self.send(bytes);
+        }
+        self.replies.extend_from_slice(bytes);
+        if self.replies.len() >= BATCH_LEN {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Adds an error reply, which is a line.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if [`flush`](Self::flush) would.
+    pub fn push_error(&mut self, reason: impl Display) -> io::Result<()> {
+        self.push(format!("{}\n", error_reply(&reason.to_string())).as_bytes())
+    }
+
+    /// Sends all replies.
     ///
     /// # Errors
     ///
     /// Returns an error if the client has disconnected, or nothing could be sent for 10 s. A write
-    /// that times out has sent nothing, but one that sent a part may have waited, too: so it can
-    /// take up to 20 s.
-    pub fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    /// that has sent a part may have waited, too: so it can take up to 20 s.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let result = self.send(&self.replies);
+        self.replies.clear();
+        result
+    }
+
+    fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            // `write` takes `&mut self`, and std implements it for a shared stream as well: for
-            // `&TcpStream`.
+            // `write` takes `&mut self`, and std implements it for `&TcpStream`, too.
             match (&*self.stream).write(bytes) {
                 Ok(sent) => {
                     self.shared
@@ -129,10 +166,8 @@ impl<'a> Connection<'a> {
     /// Tells the client why its connection is closed, and returns that as an error.
     pub fn close_with_error(&mut self, reason: impl Display) -> io::Error {
         self.has_error = true;
-        let reason = reason.to_string();
-        // The client may have disconnected.
-        let _ = self.send((error_reply(&reason) + "\n").as_bytes());
-        io::Error::other(reason)
+        let _ = self.push_error(&reason).and_then(|()| self.flush()); // the client may be gone
+        io::Error::other(reason.to_string())
     }
 
     /// Tells the client that the server is full. The drop of a connection that was never served

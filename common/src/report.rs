@@ -32,7 +32,8 @@ pub struct Verbosity {
 /// What one server prints, and what it counts. All its threads share it.
 pub struct Report {
     program: &'static str,
-    is_quiet: bool,
+    /// Whether lines are left out.
+    pub is_quiet: bool,
     /// What is shown of socket calls.
     pub trace: Trace,
     stdout: Printer,

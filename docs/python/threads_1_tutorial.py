@@ -14,13 +14,12 @@ def main():
     while True:
         stream, peer = listener.accept()
         print("client %s:%s connected" % peer)
-        # If the thread fails, this variable keeps the stream open. Rust: moved, so closed
         threading.Thread(target=handle_client, args=(stream,)).start()
 
 
 def handle_client(stream):
-    data = stream.recv(1024)  # if this fails, Python prints a traceback. Rust: silence
-    text = data.decode()
+    data = stream.recv(1024)
+    text = data.decode()  # if this fails, main still has the stream open. Rust: moved
     stream.sendall(f"서버로부터 응답: {text}".encode())
     stream.close()  # Rust: drop
 

@@ -17,7 +17,7 @@ def main():
             stream, peer = listener.accept()
         except OSError as error:
             print(f"cannot accept a client: {error}", file=sys.stderr)
-            time.sleep(0.05)  # out of file descriptors, for example: one may be free soon
+            time.sleep(0.05)  # out of descriptors, for example: one may be free soon
             continue
         # Rust: scope.spawn
         threading.Thread(target=handle_client, args=(stream, peer)).start()

@@ -1,14 +1,13 @@
 //! One client: receive, reply, until it disconnects. `threaded-echo` uses it as it is, on other
 //! threads.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 use common::connection::Connection;
 use common::framing::{Framing, FramingError, MessageReader};
 use common::report::{ConnectionReport, Report};
 use common::timeout::parse_timeout;
-use common::words::error_reply;
 
 /// How clients are served.
 #[derive(Debug, clap::Args)]
@@ -36,20 +35,18 @@ pub fn handle_client(mut connection: Connection<'_>, options: &Options, report: 
     client.finish(result);
 }
 
-/// Replies are sent when this many bytes of them are ready, or when every message that has arrived
-/// is answered.
-const BATCH_LEN: usize = 65_536;
-
 fn echo_messages(
     connection: &mut Connection<'_>,
     options: &Options,
     client: &mut ConnectionReport<'_>,
 ) -> io::Result<()> {
     connection.configure(options.idle_timeout)?;
-    let is_raw = options.framing == Framing::Raw;
-    let prefix = if is_raw { "" } else { &options.prefix };
+    let is_line = options.framing == Framing::Line;
+    let prefix = match options.framing {
+        Framing::Raw => "",
+        Framing::Chunk | Framing::Line => &options.prefix,
+    };
     let mut messages = MessageReader::new(options.framing);
-    let mut replies = Vec::new();
     loop {
         let is_end = messages.fill(connection)? == 0;
         if is_end && connection.is_shutting_down() {
@@ -58,28 +55,18 @@ fn echo_messages(
         while let Some(message) = messages.next_message() {
             match message {
                 Ok(message) => {
-                    replies.extend_from_slice(prefix.as_bytes());
-                    replies.extend_from_slice(message);
+                    connection.push(prefix.as_bytes())?;
+                    connection.push(message)?;
                     client.record_message(message);
                 }
                 // The next line can be answered, but a stream without lines has no next message.
-                Err(error)
-                    if options.framing == Framing::Line && error != FramingError::LineTooLong =>
-                {
-                    writeln!(replies, "{}", error_reply(&error.to_string()))?;
+                Err(error) if is_line && error != FramingError::LineTooLong => {
+                    connection.push_error(error)?;
                 }
-                Err(error) => {
-                    connection.send(&replies)?;
-                    return Err(connection.close_with_error(error));
-                }
-            }
-            if replies.len() >= BATCH_LEN {
-                connection.send(&replies)?;
-                replies.clear();
+                Err(error) => return Err(connection.close_with_error(error)),
             }
         }
-        connection.send(&replies)?; // one write for everything that one read has brought
-        replies.clear();
+        connection.flush()?; // one write for everything that one read has brought
         if is_end {
             return Ok(());
         }

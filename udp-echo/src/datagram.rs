@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
+use common::framing::FramingError;
 use common::report::Report;
 use common::shutdown::Shutdown;
 use common::timeout::is_timeout;
@@ -41,14 +42,14 @@ const WILDCARD_WARNING: &str = "warning: a reply may leave from another address 
 
 /// What a datagram is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reply {
+pub enum Answer {
     /// The prefix and the datagram.
     Echo,
     /// An error.
-    Error,
+    Error(FramingError),
     /// Nothing, because it is a reply itself: otherwise a forged sender could make two servers talk
     /// to each other forever (CERT CA-1996-01).
-    None,
+    Nothing,
 }
 
 /// The socket of a server, whose errors never stop it.
@@ -121,38 +122,43 @@ impl<'a> Datagrams<'a> {
             .print_line(format_args!("datagram from {peer}: not answered: {reason}"));
     }
 
-    /// Answers a datagram of `len` bytes. A reply that does not fit in one datagram is replaced by
-    /// an error.
-    pub fn answer(&self, kind: Reply, reply: &mut Vec<u8>, len: usize, peer: SocketAddr) {
-        match kind {
-            Reply::None => return self.ignore(peer, "it begins as a reply does"),
-            Reply::Echo => self.report.record(1, len as u64),
-            Reply::Error => {}
-        }
-        let mut sent = self.socket.send_to(reply, peer);
-        if sent
-            .as_ref()
-            .is_err_and(|error| error.raw_os_error() == Some(EMSGSIZE))
-        {
-            let reply_len = plural(reply.len() as u64, "byte");
-            let reason = format!("reply of {reply_len} does not fit in one datagram");
-            *reply = error_reply(&reason).into_bytes();
-            sent = self.socket.send_to(reply, peer);
-        }
+    /// Answers a datagram of `len` bytes, if it is echoed with this reply.
+    pub fn answer(&self, answer: Answer, reply: &[u8], len: usize, peer: SocketAddr) {
+        let sent = match answer {
+            Answer::Nothing => return self.ignore(peer, "it begins as a reply does"),
+            Answer::Error(error) => self.send(error_reply(&error.to_string()).as_bytes(), peer),
+            Answer::Echo => {
+                self.report.record(1, len as u64);
+                self.send(reply, peer)
+            }
+        };
         match sent {
-            Ok(_) => {
-                self.report.trace.bytes(peer, "sendto", reply);
-                let (len, reply_len) = (
-                    plural(len as u64, "byte"),
-                    plural(reply.len() as u64, "byte"),
-                );
-                let line = format_args!("datagram from {peer}: {len}, replied with {reply_len}");
+            Ok(_) if self.report.is_quiet => {} // nor format it
+            Ok(sent) => {
+                let (len, sent) = (plural(len as u64, "byte"), plural(sent as u64, "byte"));
+                let line = format_args!("datagram from {peer}: {len}, replied with {sent}");
                 self.report.print_line(line);
             }
             Err(error) if is_expected(&error) => {}
             Err(error) => self
                 .report
                 .print_error_rate_limited("reply to", peer, &error),
+        }
+    }
+
+    /// Sends a reply, or an error if it does not fit in one datagram.
+    fn send(&self, reply: &[u8], peer: SocketAddr) -> io::Result<usize> {
+        match self.socket.send_to(reply, peer) {
+            Err(error) if error.raw_os_error() == Some(EMSGSIZE) => {
+                let len = plural(reply.len() as u64, "byte");
+                let reason = format!("reply of {len} does not fit in one datagram");
+                self.send(error_reply(&reason).as_bytes(), peer)
+            }
+            sent => {
+                let sent = sent?;
+                self.report.trace.bytes(peer, "sendto", reply);
+                Ok(sent)
+            }
         }
     }
 }

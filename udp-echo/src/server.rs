@@ -9,9 +9,8 @@ use std::net::UdpSocket;
 use common::framing::check_utf8;
 use common::report::Report;
 use common::shutdown::Shutdown;
-use common::words::error_reply;
 
-use crate::datagram::{BUFFER_LEN, Datagrams, Reply};
+use crate::datagram::{Answer, BUFFER_LEN, Datagrams};
 
 /// How datagrams are answered.
 #[derive(Debug, clap::Args)]
@@ -41,33 +40,26 @@ pub fn serve(
     report: &Report,
 ) -> io::Result<()> {
     let datagrams = Datagrams::new(socket, shutdown, report)?;
-    let (mut buffer, mut reply) = (vec![0; BUFFER_LEN], Vec::new());
-    while let Some((len, peer)) = datagrams.receive(&mut buffer) {
-        let kind = build_reply(&buffer[..len], options, &mut reply);
-        datagrams.answer(kind, &mut reply, len, peer);
+    let prefix = if options.raw { "" } else { &options.prefix };
+    // A datagram is received after the prefix, and so the reply is in the buffer without a copy.
+    let mut buffer = [prefix.as_bytes(), &[0; BUFFER_LEN]].concat();
+    while let Some((len, peer)) = datagrams.receive(&mut buffer[prefix.len()..]) {
+        let reply = &buffer[..prefix.len() + len];
+        let answer = choose_answer(&reply[prefix.len()..], prefix, options.raw);
+        datagrams.answer(answer, reply, len, peer);
     }
     Ok(())
 }
 
-fn build_reply(datagram: &[u8], options: &Options, reply: &mut Vec<u8>) -> Reply {
-    let prefix = if options.raw {
-        b""
-    } else {
-        options.prefix.as_bytes()
-    };
-    reply.clear();
-    if datagram.starts_with(b"error: ") || !prefix.is_empty() && datagram.starts_with(prefix) {
-        return Reply::None;
+fn choose_answer(datagram: &[u8], prefix: &str, is_raw: bool) -> Answer {
+    let is_reply = !prefix.is_empty() && datagram.starts_with(prefix.as_bytes());
+    if is_reply || datagram.starts_with(b"error: ") {
+        return Answer::Nothing;
     }
-    if !options.raw {
-        if let Err(error) = check_utf8(datagram) {
-            reply.extend_from_slice(error_reply(&error.to_string()).as_bytes());
-            return Reply::Error;
-        }
+    match is_raw {
+        true => Answer::Echo, // the check would cost a tenth of the time
+        false => check_utf8(datagram).map_or_else(Answer::Error, |()| Answer::Echo),
     }
-    reply.extend_from_slice(prefix);
-    reply.extend_from_slice(datagram);
-    Reply::Echo
 }
 
 #[cfg(test)]

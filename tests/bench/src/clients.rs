@@ -6,11 +6,11 @@ use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Token};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
 
-use crate::Result;
-use crate::system;
 use crate::work::{Server, Work};
+use crate::{Result, pieces, system};
 
 /// How long a client waits for a reply before the measurement has failed.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,8 +32,8 @@ pub fn measure(work: &Work<'_>, server: &Server, seconds: f64) -> Result<Sample>
     let reply = [work.prefix, &message].concat();
     let mut client = Client {
         server: server.address,
-        message: message.as_bytes(),
-        reply: reply.as_bytes(),
+        message: message.into_bytes(),
+        reply: reply.into_bytes(),
         end: Instant::now(),
     };
     let count = match work.kind {
@@ -99,14 +99,15 @@ fn in_threads<T: Send>(
 }
 
 /// Whom to send what, what has to come back, and until when.
-struct Client<'a> {
+#[derive(Clone)]
+struct Client {
     server: SocketAddr,
-    message: &'a [u8],
-    reply: &'a [u8],
+    message: Vec<u8>,
+    reply: Vec<u8>,
     end: Instant,
 }
 
-impl Client<'_> {
+impl Client {
     fn connect(&self) -> Result<TcpStream> {
         let stream = TcpStream::connect(self.server)?;
         stream.set_nodelay(true)?;
@@ -118,9 +119,9 @@ impl Client<'_> {
     /// Sends the message, waits for its reply, and returns how long that took.
     fn request(&self, stream: &mut TcpStream) -> Result<Duration> {
         let (started, mut buffer) = (Instant::now(), [0; 128]);
-        stream.write_all(self.message)?;
+        stream.write_all(&self.message)?;
         stream.read_exact(&mut buffer[..self.reply.len()])?;
-        if !buffer.starts_with(self.reply) {
+        if !buffer.starts_with(&self.reply) {
             return Err("a reply is wrong".into());
         }
         Ok(started.elapsed())
@@ -146,47 +147,38 @@ impl Client<'_> {
 
     /// All clients in one loop: a wake-up finds the replies of many, and sends their next messages.
     fn poll(&self, streams: Vec<TcpStream>) -> Result<Done> {
-        let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(streams.len()));
-        let (mut clients, mut latencies) = (Vec::new(), Vec::new());
-        for (token, stream) in streams.into_iter().enumerate() {
-            stream.set_nonblocking(true)?;
-            let mut stream = mio::net::TcpStream::from_std(stream);
-            let registry = poll.registry();
-            registry.register(&mut stream, Token(token), Interest::READABLE)?;
-            stream.write_all(self.message)?;
-            clients.push((stream, 0, Instant::now()));
-        }
-        let mut buffer = [0; 128];
-        while Instant::now() < self.end {
-            poll.poll(&mut events, Some(TIMEOUT))?;
-            if events.is_empty() {
-                return Err("no reply has arrived".into());
-            }
-            for event in &events {
-                let (stream, received, sent) = &mut clients[event.token().0];
-                loop {
-                    match stream.read(&mut buffer[*received..self.reply.len()]) {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                        Ok(0) => return Err("the server has closed a connection".into()),
-                        result => *received += result?,
-                    }
-                    if *received == self.reply.len() {
+        pieces::runtime()?.block_on(async {
+            let (mut clients, mut done) = (JoinSet::new(), Done::default());
+            for stream in streams {
+                stream.set_nonblocking(true)?;
+                let mut stream = tokio::net::TcpStream::from_std(stream)?;
+                let Client {
+                    message,
+                    reply,
+                    end,
+                    ..
+                } = self.clone();
+                clients.spawn(async move {
+                    let (mut latencies, mut buffer) = (Vec::new(), vec![0; reply.len()]);
+                    while Instant::now() < end {
+                        let sent = Instant::now();
+                        stream.write_all(&message).await?;
+                        stream.read_exact(&mut buffer).await?;
                         latencies.push(sent.elapsed());
-                        (*received, *sent) = (0, Instant::now());
-                        stream.write_all(self.message)?;
-                        if cfg!(not(windows)) {
-                            break; // on Windows only a read that would block asks for the next event
-                        }
                     }
-                }
+                    io::Result::Ok(latencies)
+                });
             }
-        }
-        Ok((latencies.len(), latencies))
+            while let Some(latencies) = clients.join_next().await {
+                done.1.extend(latencies??);
+            }
+            Ok((done.1.len(), done.1))
+        })
     }
 
     /// Sends as much as fits, and reads at the same time.
-    fn stream(&self, stream: &mut TcpStream, count: fn(&[u8]) -> usize) -> Result<Done> {
-        let mut output = stream.try_clone()?;
+    fn stream(&self, stream: &TcpStream, count: fn(&[u8]) -> usize) -> Result<Done> {
+        let (mut output, mut input) = (&*stream, &*stream);
         let block = self.message.repeat(1_024);
         thread::scope(|scope| {
             let writer = scope.spawn(move || {
@@ -197,7 +189,7 @@ impl Client<'_> {
             });
             let (mut done, mut buffer) = (0, vec![0; 65_536]);
             loop {
-                match stream.read(&mut buffer)? {
+                match input.read(&mut buffer)? {
                     0 => break,
                     len => done += count(&buffer[..len]),
                 }
@@ -228,10 +220,10 @@ impl Client<'_> {
         let (mut done, mut in_flight, mut buffer) = (0, 0, vec![0; 65_536]);
         while Instant::now() < self.end {
             for _ in in_flight..window {
-                socket.send(self.message)?;
+                socket.send(&self.message)?;
             }
             in_flight = match socket.recv(&mut buffer) {
-                Ok(len) if &buffer[..len] == self.reply => window - 1,
+                Ok(len) if buffer[..len] == self.reply => window - 1,
                 Ok(_) => return Err("a reply is wrong".into()),
                 Err(_) => 0, // all are lost
             };

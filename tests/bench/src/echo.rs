@@ -3,7 +3,6 @@
 use std::io::{self, BufRead, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::str::from_utf8;
-use std::sync::Arc;
 use std::thread;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,34 +13,32 @@ use crate::Result;
 /// Serves on a free port until the process is killed.
 ///
 /// `workers` are 16 threads that all call `accept`; the other patterns are what their names say.
-pub fn serve(pattern: &str, prefix: &str, framing: &str) -> Result<()> {
+pub fn serve(pattern: &str, mut buffer: Buffer) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let socket = UdpSocket::bind(listener.local_addr()?)?;
     println!("listening on {}", listener.local_addr()?);
-    let buffer = Buffer::new(prefix, framing);
     match pattern {
-        "threads" => serve_threads(&listener, &Arc::new(buffer))?,
+        "threads" => loop {
+            let ((stream, _), buffer) = (listener.accept()?, buffer.clone());
+            thread::spawn(move || echo_stream(stream, buffer));
+        },
         "workers" => thread::scope(|scope| {
             let work = || {
                 while let Ok((stream, _)) = listener.accept() {
-                    let _ = echo_stream(stream, buffer.clone()); // a client's error ends that client
+                    let _ = echo_stream(stream, buffer.clone()); // an error ends this client alone
                 }
             };
             (0..16).for_each(|_| drop(scope.spawn(work)));
         }),
-        "udp" => serve_udp(&socket, buffer)?,
+        "udp" => loop {
+            let (len, peer) = socket.recv_from(buffer.space())?;
+            socket.send_to(buffer.replies(len)?, peer)?;
+        },
         "tokio" => Runtime::new()?.block_on(serve_tokio(listener, buffer))?,
         "tokio-udp" => Runtime::new()?.block_on(serve_tokio_udp(socket, buffer))?,
         _ => return Err("no such pattern".into()),
     }
     Ok(())
-}
-
-fn serve_threads(listener: &TcpListener, buffer: &Arc<Buffer>) -> io::Result<()> {
-    loop {
-        let ((stream, _), buffer) = (listener.accept()?, Arc::clone(buffer));
-        thread::spawn(move || echo_stream(stream, Buffer::clone(&buffer)));
-    }
 }
 
 fn echo_stream(mut stream: TcpStream, mut buffer: Buffer) -> io::Result<()> {
@@ -51,13 +48,6 @@ fn echo_stream(mut stream: TcpStream, mut buffer: Buffer) -> io::Result<()> {
             return Ok(());
         }
         stream.write_all(buffer.replies(len)?)?;
-    }
-}
-
-fn serve_udp(socket: &UdpSocket, mut buffer: Buffer) -> io::Result<()> {
-    loop {
-        let (len, peer) = socket.recv_from(buffer.space())?;
-        socket.send_to(buffer.replies(len)?, peer)?;
     }
 }
 
@@ -88,46 +78,41 @@ async fn serve_tokio_udp(socket: UdpSocket, mut buffer: Buffer) -> io::Result<()
 }
 
 /// What has arrived, after the prefix, so that a reply is sent from where it was received.
-#[derive(Clone, Default)]
-struct Buffer {
-    prefix: Vec<u8>,
+#[derive(Debug, Clone, clap::Args)]
+pub struct Buffer {
+    #[arg(long)]
+    prefix: String,
+    #[arg(long)]
     framing: String,
-    /// Empty until the first read: a client has its own.
+    /// Empty until the first read: each client has its own.
+    #[arg(skip)]
     bytes: Vec<u8>,
-    /// Where the part with replies ends, and what was received.
-    replied: usize,
-    received: usize,
+    /// Where the part with replies ends, and where what was received.
+    #[arg(skip)]
+    ends: (usize, usize),
+    #[arg(skip)]
     lines: Vec<u8>,
 }
 
 impl Buffer {
-    fn new(prefix: &str, framing: &str) -> Self {
-        let (prefix, framing) = (prefix.into(), framing.to_owned());
-        Buffer {
-            prefix,
-            framing,
-            ..Buffer::default()
-        }
-    }
-
     /// Returns where to receive, with an incomplete message moved to the front.
     fn space(&mut self) -> &mut [u8] {
         let start = self.prefix.len();
         if self.bytes.is_empty() {
             self.bytes = vec![0; start + 65_536];
-            self.bytes[..start].copy_from_slice(&self.prefix);
-            (self.replied, self.received) = (start, start);
+            self.bytes[..start].copy_from_slice(self.prefix.as_bytes());
+            self.ends = (start, start);
         }
-        self.bytes.copy_within(self.replied..self.received, start);
-        self.received -= self.replied - start;
-        &mut self.bytes[self.received..]
+        let (replied, received) = self.ends;
+        self.bytes.copy_within(replied..received, start);
+        self.ends = (start, start + received - replied);
+        &mut self.bytes[self.ends.1..]
     }
 
     /// Returns the replies to everything that is complete, now that `len` more bytes have arrived.
     fn replies(&mut self, len: usize) -> io::Result<&[u8]> {
-        self.received += len;
-        let received = &self.bytes[self.prefix.len()..self.received];
-        let is_newline = |byte: &u8| *byte == b'\n';
+        self.ends.1 += len;
+        let received = &self.bytes[self.prefix.len()..self.ends.1];
         let complete = match self.framing.as_str() {
             "chunk" => match from_utf8(received) {
                 Err(error) if error.error_len().is_none() => error.valid_up_to(),
@@ -135,18 +120,18 @@ impl Buffer {
             },
             "line" => received
                 .iter()
-                .rposition(is_newline)
+                .rposition(|byte| *byte == b'\n')
                 .map_or(0, |last| last + 1),
             _ => received.len(),
         };
-        self.replied = self.prefix.len() + complete;
+        self.ends.0 = self.prefix.len() + complete;
         if self.framing != "line" {
-            return Ok(&self.bytes[..self.replied]);
+            return Ok(&self.bytes[..self.ends.0]);
         }
         let mut rest = &received[..complete];
         self.lines.clear();
         while !rest.is_empty() {
-            self.lines.extend_from_slice(&self.prefix);
+            self.lines.extend_from_slice(self.prefix.as_bytes());
             let start = self.lines.len();
             rest.read_until(b'\n', &mut self.lines)?;
             from_utf8(&self.lines[start..]).map_err(io::Error::other)?;

@@ -62,10 +62,8 @@ enum Command {
     #[command(hide = true)]
     Serve {
         pattern: String,
-        #[arg(long)]
-        prefix: String,
-        #[arg(long)]
-        framing: String,
+        #[command(flatten)]
+        buffer: echo::Buffer,
     },
 }
 
@@ -78,13 +76,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
-    if let Some(Command::Serve {
-        pattern,
-        prefix,
-        framing,
-    }) = &cli.command
-    {
-        return echo::serve(pattern, prefix, framing);
+    if let Some(Command::Serve { pattern, buffer }) = &cli.command {
+        return echo::serve(pattern, buffer.clone());
     }
     let results = match &cli.from {
         Some(file) => serde_json::from_str(&fs::read_to_string(file)?)?,

@@ -29,9 +29,10 @@ fn none(wrong: Vec<String>) {
 
 /// Fails with all that is wrong with any piece of any page.
 #[track_caller]
-fn check(wrong: impl Fn(&Page, &Piece<'_>) -> Vec<String>) {
+fn check(others: &[&str], wrong: impl Fn(&Page, &Piece<'_>) -> Vec<String>) {
     let mut found = Vec::new();
-    for page in pages() {
+    let others = others.iter().map(|path| read(path));
+    for page in pages().into_iter().chain(others) {
         for piece in page.pieces() {
             let place = |why| format!("{}:{}: {why}", page.path, piece.line);
             found.extend(wrong(&page, &piece).into_iter().map(place));
@@ -56,10 +57,8 @@ fn assert_current(printed: &Printed) {
         if filled.text != page.text {
             let changes = TextDiff::from_lines(&page.text, &filled.text);
             let changes = changes.unified_diff().context_radius(2).to_string();
-            wrong.push(format!(
-                "{} is stale: cargo run -p book\n{changes}",
-                page.path
-            ));
+            let path = &page.path;
+            wrong.push(format!("{path} is stale: cargo run -p book\n{changes}"));
         }
     }
     none(wrong);
@@ -92,7 +91,7 @@ fn kind(piece: &Piece<'_>) -> String {
         '<' => regex(">[^<]+<").replace_all(text, "><").into_owned(),
         '|' => format!(
             "{} rows, {} bars",
-            piece.lines.len(),
+            text.lines().count(),
             text.matches('|').count()
         ),
         _ => format!("text, {items} items {images}"),
@@ -108,16 +107,13 @@ fn facts(page: &Page) -> Vec<(usize, BTreeSet<String>)> {
         }
         let facts = &mut sections.last_mut().unwrap().1;
         for link in all(LINK, &piece.text) {
-            let trap = link
-                .find("#")
-                .filter(|_| link.contains("how-it-breaks.md#"));
-            let link = trap
-                .map_or(link.split('#').next(), |_| Some(&link))
-                .unwrap();
+            let page = link.split('#').next().unwrap_or_default();
+            let is_trap = page.ends_with("how-it-breaks.md");
+            let link = if is_trap { &link } else { page }; // other headings are in their language
             facts.insert(
-                link.replace("ko/", "en/")
-                    .replace("//ko.", "//en.")
-                    .replace(".ko.md", ".md"),
+                regex(r"\bko([./])")
+                    .replace(link, "en$1")
+                    .replace("README.en.md", "README.md"),
             );
         }
         facts.extend(all(CODE, &piece.text));
@@ -143,14 +139,12 @@ fn difference(ko: &Page, en: &Page) -> Option<String> {
         }
     }
     let (left, right) = (facts(ko), facts(en));
-    let different = left
-        .iter()
-        .zip(&right)
-        .find(|(left, right)| left.1 != right.1)?;
-    let only: Vec<_> = different.0.1.symmetric_difference(&different.1.1).collect();
+    let mut sections = left.iter().zip(&right);
+    let ((line, left), (_, right)) = sections.find(|(left, right)| left.1 != right.1)?;
+    let only: Vec<_> = left.symmetric_difference(right).collect();
     Some(format!(
-        "{}:{}: not both languages have {only:?} here",
-        ko.path, different.0.0
+        "{}:{line}: not both languages have {only:?}",
+        ko.path
     ))
 }
 
@@ -175,22 +169,26 @@ fn anchors(page: &Page) -> BTreeSet<String> {
 
 #[test]
 fn links_lead_somewhere() {
-    check(|page, piece| {
-        let mut links = all(LINK, &piece.text);
-        links.retain(|link| {
-            let (address, fragment) = link.split_once('#').unwrap_or((link, ""));
-            let target = match address {
-                "" => page.path.clone(),
-                address => page.resolve(address),
-            };
-            let is_file = link.contains("://") || root().join(&target).exists();
-            !is_file
-                || !fragment.is_empty()
-                    && address.ends_with(".md")
-                    && !anchors(&read(&target)).contains(fragment)
-        });
-        links
-    });
+    check(
+        &["docs/README.md", "docs/CONTRIBUTING.md"],
+        |page, piece| {
+            let mut links = all(LINK, &piece.text);
+            links.retain(|link| {
+                let (address, fragment) = link.split_once('#').unwrap_or((link, ""));
+                let target = match address {
+                    "" => page.path.clone(),
+                    address => page.resolve(address),
+                };
+                let is_known = || anchors(&read(&target)).contains(fragment);
+                let is_there = || match fragment.is_empty() || !target.ends_with(".md") {
+                    true => root().join(&target).exists(),
+                    false => is_known(),
+                };
+                !link.contains("://") && !is_there()
+            });
+            links
+        },
+    );
 }
 
 #[test]
@@ -200,12 +198,10 @@ fn every_page_trap_and_session_is_there() {
     let sessions = fs::read_dir(root().join("docs/sessions")).unwrap();
     for session in sessions.map(|session| session.unwrap().path()) {
         let name = session.file_stem().unwrap().to_str().unwrap();
-        let is_shown = texts.contains(&format!("<!-- run {name} -->"));
-        if session
+        let is_script = session
             .extension()
-            .is_some_and(|extension| extension == "session")
-            && !is_shown
-        {
+            .is_some_and(|extension| extension == "session");
+        if is_script && !texts.contains(&format!("<!-- run {name} -->")) {
             wrong.push(format!("docs/sessions/{name}.session is on no page"));
         }
     }
@@ -216,9 +212,15 @@ fn every_page_trap_and_session_is_there() {
         let names = names.filter(|name| name.ends_with(".md") && name != "SUMMARY.md");
         let missing = names.filter(|name| !summary.contains(&format!("]({name})")));
         wrong.extend(missing.map(|name| format!("docs/{language}/SUMMARY.md has no {name}")));
-        let traps = anchors(&read(&format!("docs/{language}/how-it-breaks.md")));
-        let missing = checker::TRAPS.iter().filter(|trap| !traps.contains(**trap));
-        wrong.extend(missing.map(|trap| format!("docs/{language}/how-it-breaks.md has no {trap}")));
+        let traps = checker::TRAPS
+            .iter()
+            .map(|trap| format!("how-it-breaks.md#{trap}"));
+        for target in traps.chain(checker::CHECKS.iter().map(|check| check.page())) {
+            let (name, anchor) = target.split_once('#').unwrap();
+            let anchors = anchors(&read(&format!("docs/{language}/{name}")));
+            let missing = (!anchors.contains(anchor)).then(|| format!("there is no {target}"));
+            wrong.extend(missing);
+        }
     }
     none(wrong);
 }
@@ -233,10 +235,10 @@ fn wrong_block(info: &str, piece: &Piece<'_>) -> Vec<String> {
     };
     let body = &piece.lines[1..piece.lines.len() - 1];
     let is_example = regex("^<!-- .*(/examples/|docs/python/)").is_match(piece.above);
-    let columns = if is_example && info != "console" {
-        90
-    } else {
-        100
+    let columns = match info {
+        "console" => 100,
+        "diff" => 101 - 10 * usize::from(is_example), // with its sign
+        _ => 100 - 10 * usize::from(is_example),
     };
     let mut wrong = Vec::new();
     if body.len() > most {
@@ -257,18 +259,13 @@ fn wrong_block(info: &str, piece: &Piece<'_>) -> Vec<String> {
 fn wrong_command(command: &str) -> Option<String> {
     let everywhere = regex(r"^(cargo|python|git|cd|docs/build\.sh|#)( |$)");
     let unquoted = regex(r#""[^"]*""#).replace_all(command, "");
-    let is_odd =
-        unquoted.contains(['\'', ';']) || command.contains("$(") || command.contains("python3");
+    let is_odd = regex(r"['`;]").is_match(&unquoted) || regex(r"\$\(|python3").is_match(command);
     if is_odd || !everywhere.is_match(command) {
         return Some(format!(
             "not in cmd.exe, PowerShell and sh alike: {command}"
         ));
     }
-    let after = |flag: &str| {
-        all(&format!(r"{flag} ([\w./-]+)"), command)
-            .pop()
-            .unwrap_or_default()
-    };
+    let after = |flag: &str| all(&format!(r"{flag} ([\w./-]+)"), command).concat();
     let (package, test) = (after(" -p"), after("^cargo test -p [a-z-]+"));
     let (program, check, example) = (after("^python"), after("--only"), after("--example"));
     let folders = ["", "tests"].map(|folder| root().join(folder).join(&package));
@@ -287,9 +284,8 @@ fn wrong_command(command: &str) -> Option<String> {
 
 /// Returns all that the Rust files in a folder say.
 fn rust(folder: &Path) -> String {
-    let paths = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
     let texts = paths.map(|path| match path.extension() {
         _ if path.is_dir() => rust(&path),
         Some(extension) if extension == "rs" => fs::read_to_string(path).unwrap(),
@@ -300,12 +296,11 @@ fn rust(folder: &Path) -> String {
 
 #[test]
 fn blocks_and_commands_are_right() {
-    check(|_, piece| {
+    check(&[], |_, piece| {
         let commands = all("`((?:cargo|python) [^`]+)`", &piece.text);
         let wrong = commands.iter().filter_map(|command| wrong_command(command));
-        piece
-            .info
-            .map_or(wrong.collect(), |info| wrong_block(info, piece))
+        let info = piece.info;
+        info.map_or(wrong.collect(), |info| wrong_block(info, piece))
     });
     assert!(wrong_command("cargo test -p common no_such_test").is_some());
     assert!(wrong_command("cargo run -q -p checker -- tcp --only no-such-check").is_some());
@@ -314,12 +309,10 @@ fn blocks_and_commands_are_right() {
 
 #[test]
 fn markup_is_what_github_shows() {
-    check(|_, piece| {
+    check(&[], |_, piece| {
         let text = regex(CODE).replace_all(&piece.text, "");
-        let mut odd = all(
-            r"(</?[a-z][^>]*>|\{\{?#|~~~|!\[\]|^ +```|^    |^<!--.*)",
-            &text,
-        );
+        let odd = r"(</?[a-z][^>]*>|\{\{?#|~~~|!\[\]|^ +```|^    |^<!--.*)";
+        let mut odd = all(odd, &text);
         let ours = regex("^</?(details|summary|kbd)>$");
         odd.retain(|found| !ours.is_match(found) && asked(found).is_none());
         odd
@@ -331,16 +324,13 @@ fn markup_is_what_github_shows() {
 fn excluded_words_are_not_used() {
     let mut cells = String::new();
     for page in ["docs/ko/glossary.md", "docs/en/glossary.md"].map(read) {
-        for piece in page.pieces() {
-            let rows = piece
-                .lines
-                .iter()
-                .skip(2)
-                .filter(|row| row.starts_with('|'));
-            cells.extend(
-                rows.filter_map(|row| row.split('|').nth(3))
-                    .flat_map(|cell| [cell, ","]),
-            );
+        for piece in page
+            .pieces()
+            .iter()
+            .filter(|piece| piece.text.starts_with('|'))
+        {
+            let rows = piece.lines.iter().skip(2).map(|row| row.split('|').nth(3));
+            rows.flatten().for_each(|cell| cells.extend([cell, ","]));
         }
     }
     let words = regex(r"[`*]").replace_all(&cells, "").to_lowercase();
@@ -349,7 +339,7 @@ fn excluded_words_are_not_used() {
     let (english, korean): (Vec<_>, Vec<_>) = words.partition(|word| word.is_ascii());
     let english = format!(r"\b({})\b", english.join("|"));
     let korean = format!("({})", korean.join("|")); // endings follow
-    check(|page, piece| {
+    check(&[], |page, piece| {
         let others = regex(&format!("{CODE}|{LINK}|(?m)^>.*|<!--.*"));
         let text = others.replace_all(&piece.text, "").to_lowercase();
         let mut said = [&english, &korean].map(|words| all(words, &text)).concat();

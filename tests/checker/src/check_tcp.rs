@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::{CheckContext, Client, UNREAD};
 use crate::failure::{Checked, FailureKind, Problem};
-use crate::words::{thousands, words};
+use crate::words::words;
 
 /// TCP may deliver a message in any pieces, and several in one.
 pub(crate) fn partial_read(context: &CheckContext<'_>) -> Checked {
@@ -163,7 +163,6 @@ pub(crate) fn two_small_writes(context: &CheckContext<'_>) -> Checked {
 pub(crate) fn write_all_then_read(context: &CheckContext<'_>) -> Checked {
     let mut client = context.client()?;
     let most = affordable(context, &mut client)?;
-    context.scene_after(words("step.write-all").with(thousands(LINE_LEN)));
     let lines = numbered_lines(most / LINE_LEN, context.spec.filler());
     client.send_then_read(&lines).map(drop)
 }
@@ -181,7 +180,7 @@ fn affordable(context: &CheckContext<'_>, client: &mut Client<'_>) -> Checked<us
         let took = started.elapsed().max(Duration::from_micros(1));
         if took > Duration::from_millis(80) || len >= 1 << 20 {
             let affordable = (len as f64 * PATIENCE.as_secs_f64() / took.as_secs_f64()) as usize;
-            return Ok(affordable.clamp(LINE_LEN, context.limits.bytes));
+            return Ok(affordable.clamp(32 * LINE_LEN, context.limits.bytes));
         }
         len *= 4;
     }

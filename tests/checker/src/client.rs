@@ -13,7 +13,7 @@ use crate::failure::{Checked, Clue, Failure, FailureKind, Problem, Step};
 use crate::launch::Program;
 use crate::reply::{Match, Reply};
 use crate::spec::{Framing, Limits, ServerSpec, Target};
-use crate::words::{Words, literal, words};
+use crate::words::{Words, literal, thousands, words};
 
 /// One check of one server, and the conversation so far.
 pub struct CheckContext<'a> {
@@ -391,7 +391,10 @@ impl Client<'_> {
                 _ => return Err(self.different(&reply, rest, &actual).into()),
             }
         }
-        self.log(words("step.got").with(quote(&actual)));
+        self.log(match reply.matched() {
+            len if len > 1_000 => words("step.got-long").with(thousands(len)),
+            _ => words("step.got").with(quote(&actual)),
+        });
         self.context
             .replies
             .borrow_mut()
@@ -585,6 +588,7 @@ impl Client<'_> {
         let Socket::Stream(stream) = &self.socket else {
             return Ok(());
         };
+        self.context.scene_after(words("step.write-all"));
         let (stream, stall) = (Arc::clone(stream), self.context.limits.stall);
         let _ = stream.set_write_timeout(self.context.wait_time().ok()); // the shutdown ends it, too
         let total = AtomicUsize::new(lines.len());

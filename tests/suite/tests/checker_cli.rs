@@ -186,7 +186,7 @@ fn correct_server_exits_with_0() {
     };
     let server = Reference::start(&spec, None);
     let address = server.address.to_string();
-    let stdout = complaint(checker(&["udp", "--address", &address, "--exact-errors"]).success();
+    let stdout = checker(&["udp", "--address", &address, "--exact-errors"]).success();
     let headline = format!("{address}: udp, prefix \"서버로부터 응답: \"\n\n✓ answers ");
     assert!(stdout.starts_with(&headline), "{stdout}");
     assert!(
@@ -320,7 +320,7 @@ fn server_with_a_port_of_its_own_is_started_again() {
     );
     let program = python().get_program().to_string_lossy().into_owned();
     let start = format!("{program} -c \"{source}\"");
-    let stdout = checker(&["tcp", &format!("127.0.0.1:{port}"), "--start", &start]));
+    let stdout = complaint(checker(&["tcp", &format!("127.0.0.1:{port}"), "--start", &start]));
     assert_contains(&stdout, &["✓ still-there", "18 checks: 7 passed"]);
 }
 
