@@ -21,7 +21,9 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE bytes, SIZE_T len) {
 END
 x86_64-w64-mingw32-gcc -shared -o "$target/wine/bcryptprimitives.dll" "$target/wine/random.c" -ladvapi32
 
-cargo test --target x86_64-pc-windows-gnu "${packages[@]}" --lib --bins
+# Wine 8 does not pass on that a port is closed (WSAECONNRESET), as Windows does.
+cargo test --target x86_64-pc-windows-gnu "${packages[@]}" --lib --bins -- \
+  --skip next_address_is_tried_after_a_closed_port
 cargo build --target x86_64-pc-windows-gnu "${packages[@]}" --bins
 cargo build -p checker
 

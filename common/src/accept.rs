@@ -1,8 +1,10 @@
 //! The next client, whatever `accept` returns meanwhile.
 
 use std::cell::Cell;
-use std::io::{self, ErrorKind};
+use std::io;
+use std::io::ErrorKind::{ConnectionAborted, ConnectionReset};
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -54,7 +56,8 @@ impl<'a> Acceptor<'a> {
             match self.listener.accept() {
                 Ok(_) if self.shared.shutdown.is_requested() => {} // it may be our own wake-up
                 Ok((stream, peer)) => return Some(Connection::new(&self.shared, stream, peer)),
-                Err(error) if is_about_client(error.kind()) => {}
+                // The client has disconnected already; Windows calls that a reset.
+                Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
                 Err(error) => {
                     let report = self.shared.report;
                     report.print_error_rate_limited("accept", "a client", &error);
@@ -69,13 +72,6 @@ impl<'a> Acceptor<'a> {
 
     /// Returns the number of connections that are open.
     pub fn open_connections(&self) -> usize {
-        self.shared.open_connections()
+        Arc::strong_count(&self.shared.permits) - 1
     }
-}
-
-/// Returns `true` if the client has disconnected before it was accepted; Windows calls that a
-/// reset.
-fn is_about_client(kind: ErrorKind) -> bool {
-    use ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    matches!(kind, ConnectionAborted | ConnectionReset | Interrupted)
 }

@@ -12,6 +12,7 @@ use crate::linger::{LingeringCloser, QUIET_PERIOD};
 use crate::report::Report;
 use crate::shutdown::Shutdown;
 use crate::timeout::{is_timeout, socket_timeout};
+use crate::trace::Trace;
 use crate::words::{error_reply, with_action};
 
 /// How long a write may make no progress.
@@ -28,7 +29,7 @@ pub struct Shared<'a> {
     pub(crate) report: &'a Report,
     lingering: LingeringCloser,
     /// Each open connection holds a clone.
-    permits: Arc<()>,
+    pub(crate) permits: Arc<()>,
 }
 
 impl<'a> Shared<'a> {
@@ -40,10 +41,6 @@ impl<'a> Shared<'a> {
             lingering,
             permits: Arc::default(),
         })
-    }
-
-    pub(crate) fn open_connections(&self) -> usize {
-        Arc::strong_count(&self.permits) - 1
     }
 }
 
@@ -81,6 +78,10 @@ impl<'a> Connection<'a> {
         }
     }
 
+    fn trace(&self) -> &'a Trace {
+        &self.shared.report.trace
+    }
+
     /// Returns the client's address.
     pub fn peer(&self) -> SocketAddr {
         self.peer
@@ -104,11 +105,8 @@ impl<'a> Connection<'a> {
         self.stream.set_write_timeout(Some(WRITE_STALL_TIMEOUT))
     }
 
-    /// Adds to the replies, which are sent when there are many of them, or by [`flush`](Self::flush).
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if [`flush`](Self::flush) would.
+    /// Adds to the replies, which are sent when there are many of them, or by [`flush`](Self::flush);
+    /// it fails as that does.
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.replies.is_empty() && bytes.len() >= DIRECT_LEN {
             return self.send(bytes);
@@ -121,11 +119,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Adds an error reply, which is a line.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if [`flush`](Self::flush) would.
+    /// Adds an error reply, which is a line, as [`push`](Self::push) does.
     pub fn push_error(&mut self, reason: impl Display) -> io::Result<()> {
         self.push(format!("{}\n", error_reply(&reason.to_string())).as_bytes())
     }
@@ -147,10 +141,7 @@ impl<'a> Connection<'a> {
             // `write` takes `&mut self`, and std implements it for `&TcpStream`, too.
             match (&*self.stream).write(bytes) {
                 Ok(sent) => {
-                    self.shared
-                        .report
-                        .trace
-                        .bytes(self.peer, "send", &bytes[..sent]);
+                    self.trace().bytes(self.peer, "send", &bytes[..sent]);
                     bytes = &bytes[sent..];
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -185,18 +176,14 @@ impl Read for Connection<'_> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) && !self.is_shutting_down() => {
                     let seconds = self.idle_timeout.as_secs_f64();
-                    return Err(
-                        self.close_with_error(format_args!("nothing has arrived for {seconds} s"))
-                    );
+                    let reason = format!("nothing has arrived for {seconds} s");
+                    return Err(self.close_with_error(reason));
                 }
                 Err(_) if self.is_shutting_down() => break 0, // the grace period is over
                 result => break result.map_err(|error| with_action("receive", &error))?,
             }
         };
-        self.shared
-            .report
-            .trace
-            .bytes(self.peer, "recv", &buffer[..received]);
+        self.trace().bytes(self.peer, "recv", &buffer[..received]);
         if received > 0 {
             self.last_received = Some(Instant::now());
         }
@@ -213,7 +200,7 @@ impl Drop for Connection<'_> {
             self.close_with_error(SERVER_IS_FULL);
         }
         self.permit = None; // before the close: a client that sees it may connect again immediately
-        self.shared.report.trace.call(self.peer, "close");
+        self.trace().call(self.peer, "close");
         let is_quiet = self
             .last_received
             .is_none_or(|last| last.elapsed() > QUIET_PERIOD);

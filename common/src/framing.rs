@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
-use std::str::FromStr;
 
 /// Maximum length of a line in bytes, without its line ending.
 pub const MAX_LINE_LEN: usize = 65_536;
@@ -14,7 +13,7 @@ const MIN_BUFFER_LEN: usize = 4_096;
 const MAX_BUFFER_LEN: usize = MAX_LINE_LEN + 8_192;
 
 /// Where a message ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Framing {
     /// A message is whatever has arrived, cut at a whole character.
     Chunk,
@@ -22,19 +21,6 @@ pub enum Framing {
     Line,
     /// A message is whatever has arrived, text or not.
     Raw,
-}
-
-impl FromStr for Framing {
-    type Err = &'static str;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "chunk" => Ok(Framing::Chunk),
-            "line" => Ok(Framing::Line),
-            "raw" => Ok(Framing::Raw),
-            _ => Err("write chunk, line or raw"),
-        }
-    }
 }
 
 /// Why bytes are not a message.

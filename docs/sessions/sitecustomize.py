@@ -1,7 +1,6 @@
-"""Python runs this before a program while this folder is in PYTHONPATH, as it is in the sessions of this folder.
+"""Python runs this before each program of a session, which has a port of its own where the programs say 12345.
 
-All sessions run at the same time, so each has a port of its own where the programs say 12345. The programs are run as
-they are: what they ask the system for is moved to that port, and what the system tells them of it is moved back.
+What they ask the system for is moved to that port, and what the system tells them of it is moved back.
 """
 
 import os
@@ -12,18 +11,14 @@ SHOWN, OWN = 12345, int(os.environ.get("SESSION_PORT", "12345"))
 
 def moved(value, old, new):
     if isinstance(value, tuple):
-        if len(value) >= 2 and isinstance(value[0], str) and value[1] == old:
+        if value[1:2] == (old,) and isinstance(value[0], str):
             return (value[0], new, *value[2:])
         return tuple(moved(part, old, new) for part in value)
     return value
 
 
 def wrapped(method):
-    def call(self, *arguments):
-        result = method(self, *(moved(argument, SHOWN, OWN) for argument in arguments))
-        return moved(result, OWN, SHOWN)
-
-    return call
+    return lambda self, *arguments: moved(method(self, *moved(arguments, SHOWN, OWN)), OWN, SHOWN)
 
 
 for name in ("bind", "connect", "connect_ex", "sendto", "recvfrom", "getsockname", "getpeername"):

@@ -1,4 +1,4 @@
-"""There is no try around accept, so one error ends the server for all clients."""
+"""accept can fail, and without a try that ends the server for all clients."""
 
 import resource  # not on Windows
 import socket

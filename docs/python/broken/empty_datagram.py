@@ -6,7 +6,7 @@ import socket
 def serve(sock):
     while True:
         data, peer = sock.recvfrom(65_536)
-        if not data:  # WRONG: over UDP this is a message, and there is no end
+        if not data:  # WRONG: a UDP message, like any other
             return
         sock.sendto(data, peer)
 

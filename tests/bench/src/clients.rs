@@ -2,100 +2,63 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
-use std::thread;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-use crate::work::{Server, Work};
-use crate::{Result, pieces, system};
+use suite::{Server, connect, connect_udp};
 
-/// How long a client waits for a reply before the measurement has failed.
-const TIMEOUT: Duration = Duration::from_secs(10);
+use crate::work::Work;
+use crate::{Result, pieces, system};
 
 /// What one turn has found, by name: `rate` per second, and `p50`, `p99` and `cpu` of the server in µs per message,
 /// or what idle clients cost.
 pub type Sample = BTreeMap<&'static str, f64>;
 
-/// How many replies have arrived, and how long each took.
-type Done = (usize, Vec<Duration>);
-
 /// Measures one server at one kind of work.
 pub fn measure(work: &Work<'_>, server: &Server, seconds: f64) -> Result<Sample> {
-    let text = "안녕하세요".repeat(work.len / 15); // a line of Korean, to take the time that UTF-8 takes
-    let message = format!(
-        "{text:.<len$}\n",
-        len = work.len - 1 - text.len() + text.chars().count()
-    );
-    let reply = [work.prefix, &message].concat();
-    let mut client = Client {
-        server: server.address,
-        message: message.into_bytes(),
-        reply: reply.into_bytes(),
-        end: Instant::now(),
-    };
-    let count = match work.kind {
-        "threads" | "events" => work.count,
+    let mut client = Client::new(work, server.address);
+    let clients = match work.kind {
         "idle" => return client.measure_idle(work.count, server.id()),
+        "threads" | "events" => work.count,
         "bulk" | "lines" => 1,
         _ => 0,
     };
-    let mut streams = Vec::new();
-    for _ in 0..count {
-        let mut stream = client.connect()?;
-        client.request(&mut stream)?; // so that nothing of a start is measured
-        streams.push(stream);
+    let mut streams = client.connect(clients)?;
+    for stream in &streams {
+        client.request(stream)?; // so that nothing of a start is measured
     }
     let (started, cpu) = (Instant::now(), system::cpu_seconds(server.id()));
     client.end = started + Duration::from_secs_f64(seconds);
-    let (count, mut latencies) = match (work.kind, streams.first_mut()) {
-        ("threads", _) => in_threads(streams, |stream| client.ping_pong(stream))?,
-        ("churn", _) => in_threads(0..work.count, |_| client.churn())?,
-        ("events", _) => client.poll(streams)?,
-        ("bulk", Some(stream)) => client.stream(stream, |replies| replies.len())?,
+    let mut latencies = match work.kind {
+        "threads" => client.run_threads(streams.drain(..).map(Some))?,
+        "churn" => client.run_threads((0..work.count).map(|_| None))?,
+        "events" => client.run_events(&mut streams)?,
+        _ => vec![],
+    };
+    let count = match (work.kind, streams.first()) {
+        ("bulk", Some(stream)) => client.stream(stream, |replies| replies.len())? / 1_000_000,
         ("lines", Some(stream)) if work.count == usize::MAX => client.stream(stream, newlines)?,
         ("lines", Some(stream)) => client.lines(stream, work.count)?,
         ("udp", _) => client.datagrams(work.count)?,
-        _ => return Err("no such work".into()),
-    };
-    let scale = if work.kind == "bulk" { 1e6 } else { 1.0 };
-    let count = count as f64 / scale;
+        _ => latencies.len(),
+    } as f64;
     let mut sample = Sample::from([("rate", count / started.elapsed().as_secs_f64())]);
-    if let (Some(before), Some(after)) = (cpu, system::cpu_seconds(server.id())) {
-        sample.insert("cpu", (after - before) * 1e6 / count);
-    }
+    let cpu = cpu.zip(system::cpu_seconds(server.id()));
+    cpu.map(|(before, after)| sample.insert("cpu", (after - before) * 1e6 / count));
     latencies.sort_unstable();
     for (name, percent) in [("p50", 50), ("p99", 99)] {
-        if let Some(latency) = latencies.get(latencies.len() * percent / 100) {
-            sample.insert(name, latency.as_secs_f64() * 1e6);
-        }
+        let latency = latencies.get(latencies.len() * percent / 100);
+        latency.map(|latency| sample.insert(name, latency.as_secs_f64() * 1e6));
     }
     Ok(sample)
 }
 
 fn newlines(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte == b'\n').count()
-}
-
-/// Runs a client in a thread for each of these, and adds up what they have done.
-fn in_threads<T: Send>(
-    each: impl IntoIterator<Item = T>,
-    run: impl Fn(T) -> Result<Done> + Sync,
-) -> Result<Done> {
-    let run = &run;
-    thread::scope(|scope| {
-        let spawn = |item| scope.spawn(move || run(item));
-        let threads: Vec<_> = each.into_iter().map(spawn).collect();
-        let mut sum = Done::default();
-        for thread in threads {
-            let done = thread.join().map_err(|_| "a client has panicked")??;
-            sum.0 += done.0;
-            sum.1.extend(done.1);
-        }
-        Ok(sum)
-    })
 }
 
 /// Whom to send what, what has to come back, and until when.
@@ -108,128 +71,135 @@ struct Client {
 }
 
 impl Client {
-    fn connect(&self) -> Result<TcpStream> {
-        let stream = TcpStream::connect(self.server)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
-        Ok(stream)
+    fn new(work: &Work<'_>, server: SocketAddr) -> Self {
+        let mut message = "안녕하세요".repeat(work.len / 15).into_bytes(); // takes the time that UTF-8 takes
+        message.resize(work.len - 1, b'.');
+        message.push(b'\n');
+        Client {
+            server,
+            reply: [work.prefix().as_bytes(), &message].concat(),
+            message,
+            end: Instant::now(),
+        }
     }
 
-    /// Sends the message, waits for its reply, and returns how long that took.
-    fn request(&self, stream: &mut TcpStream) -> Result<Duration> {
-        let (started, mut buffer) = (Instant::now(), [0; 128]);
+    fn connect(&self, clients: usize) -> Result<Vec<TcpStream>> {
+        let streams = (0..clients).map(|_| connect(self.server));
+        let streams = streams.map(|stream| stream.set_nodelay(true).map(|()| stream));
+        Ok(streams.collect::<io::Result<_>>()?)
+    }
+
+    /// Sends the message, and waits for its reply.
+    fn request(&self, mut stream: &TcpStream) -> Result<()> {
+        let mut buffer = [0; 128];
         stream.write_all(&self.message)?;
         stream.read_exact(&mut buffer[..self.reply.len()])?;
-        if !buffer.starts_with(&self.reply) {
-            return Err("a reply is wrong".into());
-        }
-        Ok(started.elapsed())
+        buffer
+            .starts_with(&self.reply)
+            .then_some(())
+            .ok_or("a reply is wrong".into())
     }
 
-    fn ping_pong(&self, mut stream: TcpStream) -> Result<Done> {
-        let mut latencies = Vec::new();
-        while Instant::now() < self.end {
-            latencies.push(self.request(&mut stream)?);
-        }
-        Ok((latencies.len(), latencies))
+    /// A thread per client. Without a stream, each message gets a connection of its own.
+    fn run_threads(
+        &self,
+        streams: impl Iterator<Item = Option<TcpStream>>,
+    ) -> Result<Vec<Duration>> {
+        let run = |stream: Option<TcpStream>| {
+            let mut latencies = Vec::new();
+            while Instant::now() < self.end {
+                let started = Instant::now();
+                match &stream {
+                    Some(stream) => self.request(stream)?,
+                    None => self.request(&TcpStream::connect(self.server)?)?,
+                }
+                latencies.push(started.elapsed());
+            }
+            Ok(latencies)
+        };
+        thread::scope(|scope| {
+            let spawn = |stream| scope.spawn(move || run(stream));
+            let threads: Vec<ScopedJoinHandle<'_, Result<_>>> = streams.map(spawn).collect();
+            let ends = threads
+                .into_iter()
+                .map(|thread| thread.join().map_err(|_| "a client panicked")?);
+            Ok(ends.collect::<Result<Vec<_>>>()?.concat())
+        })
     }
 
-    fn churn(&self) -> Result<Done> {
-        let (mut latencies, mut started) = (Vec::new(), Instant::now());
-        while started < self.end {
-            self.request(&mut TcpStream::connect(self.server)?)?;
-            latencies.push(started.elapsed());
-            started = Instant::now();
-        }
-        Ok((latencies.len(), latencies))
-    }
-
-    /// All clients in one loop: a wake-up finds the replies of many, and sends their next messages.
-    fn poll(&self, streams: Vec<TcpStream>) -> Result<Done> {
+    /// All clients in one loop: each wake-up finds the replies of many.
+    fn run_events(&self, streams: &mut Vec<TcpStream>) -> Result<Vec<Duration>> {
         pieces::runtime()?.block_on(async {
-            let (mut clients, mut done) = (JoinSet::new(), Done::default());
-            for stream in streams {
+            let (mut clients, mut all) = (JoinSet::new(), Vec::new());
+            for stream in streams.drain(..) {
                 stream.set_nonblocking(true)?;
                 let mut stream = tokio::net::TcpStream::from_std(stream)?;
-                let Client {
-                    message,
-                    reply,
-                    end,
-                    ..
-                } = self.clone();
+                let client = self.clone();
                 clients.spawn(async move {
-                    let (mut latencies, mut buffer) = (Vec::new(), vec![0; reply.len()]);
-                    while Instant::now() < end {
-                        let sent = Instant::now();
-                        stream.write_all(&message).await?;
+                    let (mut latencies, mut buffer) = (Vec::new(), client.reply.clone());
+                    while Instant::now() < client.end {
+                        let started = Instant::now();
+                        stream.write_all(&client.message).await?;
                         stream.read_exact(&mut buffer).await?;
-                        latencies.push(sent.elapsed());
+                        latencies.push(started.elapsed());
                     }
-                    io::Result::Ok(latencies)
+                    Result::Ok(latencies)
                 });
             }
             while let Some(latencies) = clients.join_next().await {
-                done.1.extend(latencies??);
+                all.extend(latencies??);
             }
-            Ok((done.1.len(), done.1))
+            Ok(all)
         })
     }
 
     /// Sends as much as fits, and reads at the same time.
-    fn stream(&self, stream: &TcpStream, count: fn(&[u8]) -> usize) -> Result<Done> {
-        let (mut output, mut input) = (&*stream, &*stream);
-        let block = self.message.repeat(1_024);
+    fn stream(&self, mut stream: &TcpStream, count: fn(&[u8]) -> usize) -> Result<usize> {
+        let (block, mut output) = (self.message.repeat(1_024), stream);
         thread::scope(|scope| {
-            let writer = scope.spawn(move || {
-                while Instant::now() < self.end {
-                    output.write_all(&block)?;
-                }
+            scope.spawn(move || {
+                while Instant::now() < self.end && output.write_all(&block).is_ok() {}
                 output.shutdown(Shutdown::Write)
             });
             let (mut done, mut buffer) = (0, vec![0; 65_536]);
             loop {
-                match input.read(&mut buffer)? {
-                    0 => break,
+                match stream.read(&mut buffer)? {
+                    0 => return Ok(done),
                     len => done += count(&buffer[..len]),
                 }
             }
-            writer.join().map_err(|_| "the writer has panicked")??;
-            Ok((done, vec![]))
         })
     }
 
-    /// Keeps this number of lines in flight.
-    fn lines(&self, stream: &mut TcpStream, window: usize) -> Result<Done> {
-        let lines = self.message.repeat(window);
-        let (mut done, mut replies, mut buffer) = (0, window, vec![0; 65_536]);
+    /// Keeps this number of messages in flight; each ends a line.
+    fn keep_in_flight(
+        &self,
+        window: usize,
+        mut send: impl FnMut(usize) -> io::Result<()>,
+        mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>,
+    ) -> Result<usize> {
+        let (mut done, mut missing, mut buffer) = (0, window, vec![0; 65_536]);
         while Instant::now() < self.end {
-            stream.write_all(&lines[..self.message.len() * replies])?;
-            let len = stream.read(&mut buffer)?;
-            replies = newlines(&buffer[..len]);
-            done += replies;
+            send(missing)?;
+            let len = receive(&mut buffer)?;
+            missing = newlines(&buffer[..len]);
+            done += missing;
         }
-        Ok((done, vec![]))
+        Ok(done)
     }
 
-    /// Keeps this number of datagrams in flight, and sends them again if they are lost.
-    fn datagrams(&self, window: usize) -> Result<Done> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
-        socket.connect(self.server)?;
-        socket.set_read_timeout(Some(Duration::from_millis(200)))?;
-        let (mut done, mut in_flight, mut buffer) = (0, 0, vec![0; 65_536]);
-        while Instant::now() < self.end {
-            for _ in in_flight..window {
-                socket.send(&self.message)?;
-            }
-            in_flight = match socket.recv(&mut buffer) {
-                Ok(len) if buffer[..len] == self.reply => window - 1,
-                Ok(_) => return Err("a reply is wrong".into()),
-                Err(_) => 0, // all are lost
-            };
-            done += 1;
-        }
-        Ok((done, vec![]))
+    fn lines(&self, mut stream: &TcpStream, window: usize) -> Result<usize> {
+        let (lines, len) = (self.message.repeat(window), self.message.len());
+        let mut input = stream;
+        let send = |count| stream.write_all(&lines[..count * len]);
+        self.keep_in_flight(window, send, |buffer| input.read(buffer))
+    }
+
+    fn datagrams(&self, window: usize) -> Result<usize> {
+        let socket = connect_udp(self.server);
+        socket.set_read_timeout(Some(Duration::from_secs(1)))?; // a loss ends the turn
+        let send = |count| (0..count).try_for_each(|_| socket.send(&self.message).map(drop));
+        self.keep_in_flight(window, send, |buffer| socket.recv(buffer))
     }
 
     /// Connects clients, and measures how long that takes and what they cost while they are idle.
@@ -241,11 +211,8 @@ impl Client {
             )
         };
         let (before, started) = (memory(), Instant::now());
-        let connect = |_| self.connect();
-        let mut streams = (0..clients).map(connect).collect::<Result<Vec<_>>>()?;
-        if let Some(last) = streams.last_mut() {
-            self.request(last)?; // all before it are accepted
-        }
+        let streams = self.connect(clients)?;
+        self.request(streams.last().ok_or("no client")?)?; // all before it are accepted
         let open = started.elapsed().as_secs_f64();
         let mut sample = Sample::from([("rate", clients as f64 / open), ("open", open)]);
         let mut add = |name, before: Option<f64>, after: Option<f64>, divisor: f64| {

@@ -11,8 +11,6 @@ use tokio::runtime::Runtime;
 use crate::Result;
 
 /// Serves on a free port until the process is killed.
-///
-/// `workers` are 16 threads that all call `accept`; the other patterns are what their names say.
 pub fn serve(pattern: &str, mut buffer: Buffer) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let socket = UdpSocket::bind(listener.local_addr()?)?;
@@ -22,14 +20,6 @@ pub fn serve(pattern: &str, mut buffer: Buffer) -> Result<()> {
             let ((stream, _), buffer) = (listener.accept()?, buffer.clone());
             thread::spawn(move || echo_stream(stream, buffer));
         },
-        "workers" => thread::scope(|scope| {
-            let work = || {
-                while let Ok((stream, _)) = listener.accept() {
-                    let _ = echo_stream(stream, buffer.clone()); // an error ends this client alone
-                }
-            };
-            (0..16).for_each(|_| drop(scope.spawn(work)));
-        }),
         "udp" => loop {
             let (len, peer) = socket.recv_from(buffer.space())?;
             socket.send_to(buffer.replies(len)?, peer)?;
@@ -82,7 +72,7 @@ async fn serve_tokio_udp(socket: UdpSocket, mut buffer: Buffer) -> io::Result<()
 pub struct Buffer {
     #[arg(long)]
     prefix: String,
-    #[arg(long)]
+    #[arg(long, default_value = "chunk")]
     framing: String,
     /// Empty until the first read: each client has its own.
     #[arg(skip)]

@@ -1,4 +1,4 @@
-//! Measures the servers beside the barest loops for the same work, the steps, their Python twins and tokio.
+//! Measures the servers beside the barest loops that do the same work, beside the steps, Python and tokio.
 //!
 //! The servers take turns, each time freshly started, so that whatever else the machine does meets all of them. What
 //! counts is the ratio to the floor in the same round; the floor against itself shows the noise.
@@ -12,27 +12,27 @@ mod work;
 
 use std::error::Error;
 use std::fs;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use clients::{Sample, measure};
-use results::Results;
-use work::{Programs, SERVERS, Server, WORKS, Work};
+use clients::Sample;
+use pieces::{PIECES, on_one_core};
+use suite::Server;
+use work::{Programs, SERVERS, WORKS, Work};
 
 /// What goes wrong ends the turn in which it happens, or the program.
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Measures the servers beside the barest loops for the same work, the steps, Python and tokio
 #[derive(Parser)]
-#[command(after_help = format!("Work: {WORKS} pieces\nServers: {SERVERS}"))]
 struct Cli {
-    /// Only this work (threads-32 and the like work as well)
-    #[arg(value_name = "WORK")]
+    /// The work to measure (other numbers do as well)
+    #[arg(long, value_delimiter = ',', default_value = WORKS)]
     works: Vec<String>,
-    /// Only these servers, besides the floor
-    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    /// The servers that take turns
+    #[arg(long, value_delimiter = ',', default_value = SERVERS)]
     servers: Vec<String>,
     /// Number of rounds
     #[arg(long, value_name = "N", default_value = "5")]
@@ -43,9 +43,6 @@ struct Cli {
     /// Write all figures to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Measure nothing: show what --json wrote
-    #[arg(long, value_name = "FILE")]
-    from: Option<PathBuf>,
     /// Draw the plots of the book below this folder
     #[arg(long, value_name = "FOLDER")]
     plots: Option<PathBuf>,
@@ -67,70 +64,50 @@ enum Command {
     },
 }
 
-fn main() -> ExitCode {
-    let Err(error) = run(&Cli::parse()) else {
-        return ExitCode::SUCCESS;
-    };
-    eprintln!("bench: {error}");
-    ExitCode::FAILURE
-}
-
-fn run(cli: &Cli) -> Result<()> {
-    if let Some(Command::Serve { pattern, buffer }) = &cli.command {
-        return echo::serve(pattern, buffer.clone());
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    if let Some(Command::Serve { pattern, buffer }) = cli.command {
+        return echo::serve(&pattern, buffer);
     }
-    let results = match &cli.from {
-        Some(file) => serde_json::from_str(&fs::read_to_string(file)?)?,
-        None => measure_all(cli)?,
-    };
-    results.print();
-    if let Some(file) = &cli.json {
-        fs::write(file, serde_json::to_string(&results)?)?;
-    }
-    cli.plots.iter().try_for_each(|folder| results.plot(folder))
-}
-
-fn measure_all(cli: &Cli) -> Result<Results> {
-    rlimit::increase_nofile_limit(20_000)?;
+    rlimit::increase_nofile_limit(20_000)?; // for 5,000 clients, here and in the servers
     let programs = Programs::build()?;
-    let mut results = Results::default();
-    results.conditions = format!(
-        "{}; {} rounds of {} s",
-        system::machine(),
-        cli.rounds,
-        cli.seconds
-    );
-    let all: Vec<&str> = WORKS.split(' ').chain(["pieces"]).collect();
-    let chosen: Vec<&str> = cli.works.iter().map(String::as_str).collect();
-    for name in if chosen.is_empty() { all } else { chosen } {
-        let work = Work::parse(name);
-        let mut servers: Vec<&str> = SERVERS.split(' ').collect();
-        servers.retain(|server| {
-            let is_chosen = cli.servers.is_empty() || cli.servers.iter().any(|name| name == server);
-            (is_chosen || *server == "floor") && programs.command(server, &work).is_some()
-        });
-        for round in 1..=cli.rounds {
-            if name == "pieces" {
-                for (piece, measure) in pieces::PIECES {
-                    let sample = || Ok(Sample::from([("value", measure()?)]));
-                    results.take_turn(name, piece, round, sample);
-                }
-                continue;
+    let measured = |name: &String| (name.clone(), measure_work(&cli, &programs, name));
+    let results: Vec<_> = cli.works.iter().map(measured).collect();
+    let conditions = format!("{}; {} rounds", system::machine(), cli.rounds);
+    println!("{conditions} of {} s, medians", cli.seconds);
+    results::print(&results);
+    if let Some(file) = &cli.json {
+        fs::write(file, serde_json::to_string(&(conditions, &results))?)?;
+    }
+    let plot = |folder: &PathBuf| results::plot(&results, folder);
+    cli.plots.iter().try_for_each(plot)
+}
+
+/// Lets each server do the work once per round. They take turns.
+fn measure_work(cli: &Cli, programs: &Programs, name: &str) -> Vec<(String, Vec<Sample>)> {
+    let (work, mut turns) = (Work::parse(name), Vec::new());
+    if name == "pieces" {
+        turns.extend(PIECES.map(|(piece, _)| (piece.to_owned(), vec![])));
+    }
+    let does = |server: &&String| programs.command(server, &work).is_some();
+    let servers = cli.servers.iter().filter(does);
+    turns.extend(servers.map(|server| (server.clone(), vec![])));
+    for round in 1..=cli.rounds {
+        for (server, samples) in &mut turns {
+            if io::stderr().is_terminal() {
+                eprint!("\r\x1b[K{name}, round {round}: {server}\r");
             }
-            for server in &servers {
-                let turn = || {
-                    let command = programs.command(server, &work).ok_or("no such server")?;
-                    measure(&work, &Server::start(command)?, cli.seconds)
-                };
-                let pinned = || pieces::on_one_core(turn);
-                if work.is_pinned {
-                    results.take_turn(name, server, round, pinned);
-                } else {
-                    results.take_turn(name, server, round, turn);
-                }
-            }
-            servers.rotate_left(1); // so that none always comes first
+            let turn = || match programs.command(server, &work) {
+                Some(command) => clients::measure(&work, &Server::spawn(command), cli.seconds),
+                None => pieces::measure(server),
+            };
+            let is_pinned = work.is_pinned();
+            let sample = if is_pinned { on_one_core(turn) } else { turn() };
+            samples.push(sample.unwrap_or_else(|error| {
+                eprintln!("{name}, round {round}: {server}: {error}");
+                Sample::new()
+            }));
         }
     }
-    Ok(results)
+    turns
 }

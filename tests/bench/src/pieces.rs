@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::clients::Sample;
 use crate::{Result, system};
 
 /// A piece in words, and what measures it.
@@ -17,18 +18,24 @@ type Piece = (&'static str, fn() -> Result<f64>);
 
 /// All pieces, in the order of the table.
 #[rustfmt::skip]
-pub const PIECES: [Piece; 10] = [
+pub const PIECES: [Piece; 9] = [
     ("a system call (getsockname), µs", system_call),
     ("a thread, started and joined, µs", thread_start),
     ("a tokio task, started and joined, µs", task_start),
-    ("a byte through a socket, one thread, µs", || on_one_core(pass_alone)),
-    ("the same to another thread, one core, µs", || on_one_core(pass_to_thread)),
-    ("the same to another thread, any core, µs", pass_to_thread),
-    ("the same to another tokio task, µs", || on_one_core(pass_to_task)),
+    ("a byte to a thread, one core, µs", || on_one_core(pass_to_thread)),
+    ("a byte to a thread, any core, µs", pass_to_thread),
+    ("a byte to a tokio task, µs", || on_one_core(pass_to_task)),
     ("memory of a thread that waits, KiB", || thread_memory(|| system::resident_kib("self"))),
     ("memory of the kernel for it, KiB", || thread_memory(system::kernel_kib)),
     ("clients that a backlog takes", backlog),
 ];
+
+/// Measures the piece of this name.
+pub fn measure(name: &str) -> Result<Sample> {
+    let piece = PIECES.into_iter().find(|(piece, _)| *piece == name);
+    let (_, measure) = piece.ok_or("no such piece")?;
+    Ok(Sample::from([("value", measure()?)]))
+}
 
 /// Runs something, and all that it starts, on one core.
 pub fn on_one_core<T: Send>(run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
@@ -76,14 +83,6 @@ fn pair() -> io::Result<(TcpStream, TcpStream)> {
     let one = TcpStream::connect(listener.local_addr()?)?;
     one.set_nodelay(true)?;
     Ok((one, listener.accept()?.0))
-}
-
-fn pass_alone() -> Result<f64> {
-    let (mut one, mut other) = pair()?;
-    time(20_000, || {
-        one.write_all(&[0])?;
-        Ok(other.read_exact(&mut [0])?)
-    })
 }
 
 fn pass_to_thread() -> Result<f64> {

@@ -1,7 +1,6 @@
 //! What Linux tells about processes and the machine. Other systems tell nothing here.
 
-use std::fs;
-use std::process::Command;
+use std::{env, fs};
 
 /// Returns the CPU time that a process has used, in seconds.
 pub fn cpu_seconds(process: u32) -> Option<f64> {
@@ -33,15 +32,16 @@ fn kib(path: &str, names: &[&str]) -> Option<f64> {
 
 /// Returns the machine in words: processor, cores, kernel.
 pub fn machine() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let (info, kernel) = (read("/proc/cpuinfo"), read("/proc/sys/kernel/osrelease"));
     let model = info.lines().find(|line| line.starts_with("model name"));
-    let model = model.and_then(|line| line.split(": ").nth(1));
+    let model = model
+        .and_then(|line| line.split(": ").nth(1))
+        .unwrap_or("unknown CPU");
     let cores = core_affinity::get_core_ids().map_or(0, |ids| ids.len());
-    let kernel = Command::new("uname").arg("-sr").output();
-    let kernel = kernel.map_or(vec![], |output| output.stdout);
-    let kernel = String::from_utf8_lossy(&kernel).trim().to_owned();
     format!(
-        "{}, {cores} cores, {kernel}",
-        model.unwrap_or("unknown CPU")
+        "{model}, {cores} cores, {} {}",
+        env::consts::OS,
+        kernel.trim()
     )
 }

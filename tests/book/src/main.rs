@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::{fs, iter, panic, thread};
+use std::{fs, panic, thread};
 
 use clap::Parser;
 
-use page::{Page, Printed, asked, fill, pairs};
+use page::{Page, Printed, asked, fill, pairs, regex};
 
 #[cfg(target_os = "linux")]
 mod normal;
@@ -63,7 +62,9 @@ fn main() -> ExitCode {
             errors.extend(written.err().map(|error| format!("{}: {error}", page.path)));
         }
     }
-    let _ = writeln!(std::io::stderr(), "{}", errors.join("\n")); // the status says it, too
+    for error in &errors {
+        let _ = writeln!(std::io::stderr(), "{error}"); // the status says it, too
+    }
     ExitCode::from(u8::from(!errors.is_empty()))
 }
 
@@ -73,26 +74,29 @@ fn update(page: &Page, printed: &Printed) -> (Page, Vec<String>) {
     fill(&filled, printed) // again, for the minutes depend on the rest
 }
 
-/// Runs all that the comments on these pages ask for, four at a time, each once for both languages.
+/// Runs all that the comments on these pages ask for, a few at a time, each once for both languages.
 fn run_programs(pages: &[Page]) -> Printed {
     let lines = pages.iter().flat_map(|page| page.text.lines());
-    let programs = lines.filter_map(asked);
-    let programs =
-        programs.filter(|asked| asked.starts_with("run ") || asked.starts_with("checks "));
-    let waiting = Mutex::new(programs.collect::<BTreeSet<_>>().into_iter());
-    let next = || waiting.lock().ok()?.next();
-    let run = |program: &str| {
-        let printed = panic::catch_unwind(|| session::run(program));
-        let failed = |panic: Box<dyn std::any::Any + Send>| match panic.downcast::<String>() {
-            Ok(message) => Err(*message),
-            Err(_) => Err("it failed".to_owned()),
-        };
-        (program.to_owned(), printed.unwrap_or_else(failed))
-    };
-    thread::scope(|scope| {
-        let worker = || iter::from_fn(next).map(run).collect::<Vec<_>>();
-        let workers: Vec<_> = iter::repeat_with(|| scope.spawn(worker)).take(4).collect();
-        let printed = workers.into_iter().filter_map(|worker| worker.join().ok());
-        printed.flatten().collect()
-    })
+    let programs = lines
+        .filter_map(asked)
+        .filter(|asked| regex("^(run|checks) ").is_match(asked));
+    let programs: BTreeSet<_> = programs.collect();
+    let programs: Vec<_> = programs.into_iter().collect();
+    let mut printed = Printed::new();
+    for programs in programs.chunks(6) {
+        thread::scope(|scope| {
+            let start = |program: &&str| {
+                let program = program.to_string();
+                (program.clone(), scope.spawn(move || session::run(&program)))
+            };
+            let started: Vec<_> = programs.iter().map(start).collect();
+            for (program, thread) in started {
+                let result = thread.join().unwrap_or_else(|panic| {
+                    Err(panic.downcast_ref::<String>().cloned().unwrap_or_default())
+                });
+                printed.insert(program, result);
+            }
+        });
+    }
+    printed
 }

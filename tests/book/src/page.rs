@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use regex::Regex;
@@ -17,10 +18,7 @@ pub struct Page {
 }
 
 /// A block, a comment, or the lines of text up to a blank one.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "only the rules ask where it is")
-)]
+#[cfg_attr(not(test), expect(dead_code))] // only the rules ask where it is
 pub struct Piece<'page> {
     pub line: usize,
     /// The comment directly above.
@@ -44,15 +42,8 @@ impl Page {
 
     /// Returns the path of a file that is named on this page.
     pub fn resolve(&self, address: &str) -> String {
-        let mut path: Vec<_> = self.path.split('/').collect();
-        path.pop();
-        for part in address.split('/') {
-            match part {
-                ".." => _ = path.pop(),
-                part => path.push(part),
-            }
-        }
-        path.join("/")
+        let path = Path::new(&self.path).with_file_name(address);
+        path.display().to_string()
     }
 
     pub fn pieces(&self) -> Vec<Piece<'_>> {
@@ -70,11 +61,7 @@ impl Page {
             line += length;
             if !first.is_empty() {
                 let (line, info) = (line + 1 - length, first.strip_prefix("```"));
-                let text = if info.is_none() {
-                    lines.join("\n")
-                } else {
-                    String::new()
-                };
+                let text = info.map_or(lines.join("\n"), |_| String::new());
                 pieces.push(Piece {
                     line,
                     above,
@@ -103,7 +90,9 @@ pub fn pairs() -> Vec<[String; 2]> {
 }
 
 fn read(path: &str) -> Result<String, String> {
-    fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))
+    let text = fs::read_to_string(root().join(path));
+    let text = text.map_err(|error| format!("{path}: {error}"))?;
+    Ok(text.replace('\r', "")) // Git on Windows adds them
 }
 
 /// Returns what a comment asks for, if the line is one: `diff OLD NEW fn main`.
@@ -169,11 +158,8 @@ fn below(page: &Page, asked: &str, printed: &Printed) -> Result<Option<String>, 
         ["times", ref pages @ ..] => times_table(page, pages)?,
         ["diff", old, new, ref item @ ..] => {
             let (old, new) = (read(old)?, read(new)?);
-            let item = item.join(" ");
-            block(
-                "diff",
-                &diff(&without_head(&old), &without_head(&new), &item)?,
-            )
+            let [old, new] = [&old, &new].map(|text| without_head(text));
+            block("diff", &diff(&old, &new, &item.join(" "))?)
         }
         [path, ref words @ ..] => {
             let info = match path.rsplit('.').next() {

@@ -68,6 +68,7 @@ fn start(typed: &str, port: u16) -> Process {
 }
 
 /// A session while it runs: its terminals, and what they have shown.
+#[derive(Default)]
 struct Session {
     port: u16,
     terminals: BTreeMap<String, Process>,
@@ -122,12 +123,9 @@ impl Session {
         let is_alone = self.shown.iter().all(|(number, _)| number == "1");
         let mut transcript = String::new();
         for (number, line) in &self.shown {
-            let terminal = if is_alone {
-                String::new()
-            } else {
-                format!("{number} │ ")
-            };
-            let line = normal.line(line).map(|line| terminal + &line);
+            let terminal = format!("{number} │ ");
+            let terminal = if is_alone { "" } else { &terminal };
+            let line = normal.line(line).map(|line| format!("{terminal}{line}"));
             transcript.extend(line.map(|line| line.trim_end().to_owned() + "\n"));
         }
         transcript
@@ -147,12 +145,8 @@ pub fn run(asked: &str) -> Result<String, String> {
         script = fs::read_to_string(path).map_err(|error| error.to_string())?;
     }
     let (port, _reserved) = free_port();
-    let (terminals, shown) = (BTreeMap::new(), Vec::new());
-    let mut session = Session {
-        port,
-        terminals,
-        shown,
-    };
+    let mut session = Session::default();
+    session.port = port;
     for line in script.lines().filter(|line| !line.starts_with('#')) {
         let step = session.step(line);
         step.map_err(|why| format!("{line}: {why}\n{}", session.transcript()))?;
@@ -180,12 +174,8 @@ fn checks(words: &str) -> String {
                 if at == 0 {
                     found.push(check[1].to_owned());
                 }
-                let mark = if &check[2] == "passed" {
-                    " ✓"
-                } else {
-                    " ✗"
-                };
-                found[row] += mark;
+                let is_passed = &check[2] == "passed";
+                found[row] += if is_passed { " ✓" } else { " ✗" };
                 row += 1;
             }
         }

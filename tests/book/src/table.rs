@@ -11,15 +11,13 @@ fn minutes_to_read(page: &Page) -> usize {
         let words = text.split_whitespace();
         let words = words.filter(|word| word.contains(char::is_alphabetic));
         let lines = piece.lines.len().saturating_sub(2);
-        let changed = piece
-            .lines
-            .iter()
-            .filter(|line| line.starts_with(['+', '-']));
+        let mut changed = piece.lines.clone();
+        changed.retain(|line| line.starts_with(['+', '-'])); // the other lines of a diff are known
         let (amount, per_minute) = match piece.info {
             None if page.is_korean() => (letters.count(), 400),
             None => (words.count(), 200),
             Some("rust") => (lines, 10),
-            Some("diff") => (changed.count(), 10), // the other lines are known
+            Some("diff") => (changed.len(), 10),
             Some("python") => (lines, 25),
             Some(_) => (lines, 30),
         };
@@ -31,20 +29,18 @@ fn minutes_to_read(page: &Page) -> usize {
 /// Returns the line for `time do=10`, or for `time` where there is nothing to do.
 pub fn time_line(page: &Page, to_do: &[&str]) -> Result<String, String> {
     let to_read = minutes_to_read(page);
-    let to_do = to_do
-        .iter()
-        .map(|to_do| to_do.strip_prefix("do=")?.parse::<usize>().ok());
-    let to_do: Option<usize> = to_do.sum();
+    let minutes = |to_do: &&str| to_do.strip_prefix("do=")?.parse::<usize>().ok();
+    let to_do: Option<usize> = to_do.iter().map(minutes).sum();
     let to_do = to_do.ok_or("write `time do=10`, or `time`")?;
-    let s = |number| if number == 1 { "" } else { "s" };
+    let minutes = |number| format!("{number} minute{}", if number == 1 { "" } else { "s" });
     Ok(match (page.is_korean(), to_do) {
         (true, 0) => format!("**읽기 {to_read}분**"),
         (true, _) => format!("**읽기 {to_read}분 · 해 보기 {to_do}분**"),
-        (false, 0) => format!("**{to_read} minute{} to read**", s(to_read)),
+        (false, 0) => format!("**{} to read**", minutes(to_read)),
         (false, _) => format!(
-            "**{to_read} minute{} to read · {to_do} minute{} to do**",
-            s(to_read),
-            s(to_do)
+            "**{} to read · {} to do**",
+            minutes(to_read),
+            minutes(to_do)
         ),
     })
 }
@@ -72,10 +68,8 @@ pub fn times_table(page: &Page, addresses: &[&str]) -> Result<String, String> {
 
 /// Returns the table of what the checker found, from lines of words: the steps, then a check and its marks.
 pub fn checks_table(page: &Page, found: &str) -> String {
-    let rows: Vec<Vec<_>> = found
-        .lines()
-        .map(|line| line.split(' ').collect())
-        .collect();
+    let cells = |line: &'_ str| line.split(' ').map(String::from).collect();
+    let rows: Vec<Vec<_>> = found.lines().map(cells).collect();
     let (steps, checks) = (&rows[0], &rows[1..]);
     let [check, sum] = match page.is_korean() {
         true => ["검사", "통과"],
@@ -88,7 +82,9 @@ pub fn checks_table(page: &Page, found: &str) -> String {
     }
     table += &format!("| {sum} |");
     for column in 1..=steps.len() {
-        let passed = checks.iter().filter(|cells| cells[column] == "✓");
+        let passed = checks
+            .iter()
+            .filter(|cells| cells.get(column).is_some_and(|mark| mark == "✓"));
         table += &format!(" {} / {} |", passed.count(), checks.len());
     }
     table

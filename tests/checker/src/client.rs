@@ -1,12 +1,13 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
+use socket2::Socket;
 
 use crate::difference::{find_clue, quote};
 use crate::failure::{Checked, Clue, Failure, FailureKind, Problem, Step};
@@ -31,7 +32,7 @@ pub struct CheckContext<'a> {
     /// The replies of this scene, and which client received them.
     replies: RefCell<Vec<(usize, Vec<u8>)>>,
     /// Connections to reset after the end of the program, if it has to be bound to its port again.
-    parked: Option<RefCell<Vec<Arc<TcpStream>>>>,
+    parked: Option<RefCell<Vec<Arc<Socket>>>>,
 }
 
 /// How long a program may take until it listens: `cargo run` compiles first.
@@ -75,7 +76,7 @@ impl<'a> CheckContext<'a> {
     }
 
     /// Returns the connections that have to be reset once the program has ended.
-    pub(crate) fn take_parked(&self) -> Vec<Arc<TcpStream>> {
+    pub(crate) fn take_parked(&self) -> Vec<Arc<Socket>> {
         self.parked.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
@@ -107,9 +108,9 @@ impl<'a> CheckContext<'a> {
         self.clients.set(number);
         let socket = if self.spec.is_stream() {
             self.log(number, words("step.connect"));
-            self.connect().map(Socket::Stream)
+            self.connect().map(Socket::from)
         } else {
-            self.bind().map(Socket::Datagrams)
+            self.bind().map(Socket::from)
         };
         let socket = socket.map_err(|error| {
             let (actual, kind) = self.describe(&error, "got.not-accepted");
@@ -120,7 +121,7 @@ impl<'a> CheckContext<'a> {
                 kind,
             )
         })?;
-        let (sent, pending) = (Vec::new(), Vec::new());
+        let (socket, sent, pending) = (Arc::new(socket), Vec::new(), Vec::new());
         Ok(Client {
             context: self,
             number,
@@ -134,7 +135,7 @@ impl<'a> CheckContext<'a> {
 
     /// A program that is starting refuses its first connection until it listens. A probe before that
     /// connection would take the one `accept` of the tutorial's first server.
-    fn connect(&self) -> io::Result<Arc<TcpStream>> {
+    fn connect(&self) -> io::Result<TcpStream> {
         let started = Instant::now();
         loop {
             let stream = TcpStream::connect_timeout(&self.address, self.wait_time()?);
@@ -142,7 +143,7 @@ impl<'a> CheckContext<'a> {
                 Ok(stream) => {
                     self.reached.set(true);
                     stream.set_nodelay(true)?; // a byte that has to go alone goes immediately
-                    return Ok(Arc::new(stream));
+                    return Ok(stream);
                 }
                 Err(error) if !self.is_starting(&error, started) => return Err(error),
                 Err(_) => thread::sleep(RETRY_INTERVAL), // no call waits for a listener
@@ -173,7 +174,7 @@ impl<'a> CheckContext<'a> {
     }
 
     /// Sends a datagram. The first one to a program that is starting is sent until it is not refused.
-    fn send_datagram(&self, socket: &UdpSocket, bytes: &[u8]) -> io::Result<()> {
+    fn send_datagram(&self, socket: &Socket, bytes: &[u8]) -> io::Result<()> {
         let started = Instant::now();
         loop {
             let sent = socket.send(bytes).map(drop);
@@ -181,7 +182,7 @@ impl<'a> CheckContext<'a> {
                 return sent;
             }
             socket.set_read_timeout(Some(RETRY_INTERVAL))?;
-            match sent.and_then(|()| socket.peek(&mut [0]).map(drop)) {
+            match sent.and_then(|()| socket.peek(&mut [MaybeUninit::uninit()]).map(drop)) {
                 Err(error) if self.is_starting(&error, started) => thread::sleep(RETRY_INTERVAL),
                 Err(error) if is_refusal(&error) => return Err(error),
                 _ => self.reached.set(true), // a reply, or silence: a closed port is reported
@@ -255,9 +256,9 @@ impl<'a> CheckContext<'a> {
 }
 
 /// Resets these connections, so that none of them holds the server's port (TIME_WAIT, RFC 9293).
-pub(crate) fn reset_all(streams: Vec<Arc<TcpStream>>) {
-    for stream in streams {
-        let _ = SockRef::from(&*stream).set_linger(Some(Duration::ZERO)); // it may be closed already
+pub(crate) fn reset_all(sockets: &[Arc<Socket>]) {
+    for socket in sockets {
+        let _ = socket.set_linger(Some(Duration::ZERO)); // it may be closed already
     }
 }
 
@@ -273,20 +274,15 @@ fn refuse_self_connection(stream: TcpStream) -> io::Result<TcpStream> {
 pub(crate) struct Client<'a> {
     context: &'a CheckContext<'a>,
     number: usize,
-    socket: Socket,
+    socket: Arc<Socket>,
     /// What was sent since the last reply was complete.
     sent: Vec<u8>,
     /// What arrived after a reply that anything may follow.
     pending: Vec<u8>,
     /// A send has found the connection reset.
     broken: bool,
-    /// The server has ended its side, or the client has reset the connection.
+    /// The server has ended its side.
     ended: bool,
-}
-
-enum Socket {
-    Stream(Arc<TcpStream>),
-    Datagrams(UdpSocket),
 }
 
 impl Client<'_> {
@@ -311,11 +307,11 @@ impl Client<'_> {
 
     fn transmit(&mut self, bytes: &[u8]) -> Checked {
         self.sent.extend_from_slice(bytes);
-        let result = match &self.socket {
-            Socket::Datagrams(socket) => self.context.send_datagram(socket, bytes),
-            Socket::Stream(stream) => self.context.wait_time().and_then(|wait_time| {
-                stream.set_write_timeout(Some(wait_time))?;
-                (&**stream).write_all(bytes)
+        let result = match self.context.spec.is_stream() {
+            false => self.context.send_datagram(&self.socket, bytes),
+            true => self.context.wait_time().and_then(|wait_time| {
+                self.socket.set_write_timeout(Some(wait_time))?;
+                (&*self.socket).write_all(bytes)
             }),
         };
         let Err(error) = result else { return Ok(()) };
@@ -336,26 +332,23 @@ impl Client<'_> {
     /// A server that has closed first keeps its port in TIME_WAIT if its client ends its own side
     /// then, so a client that parks does not.
     fn shutdown(&mut self) {
-        let Socket::Stream(stream) = &self.socket else {
-            return;
-        };
         let has_replied = !self.context.replies.borrow().is_empty();
         let wait = Duration::from_millis(if has_replied { 20 } else { 1 });
-        let _ = stream.set_read_timeout(Some(wait)); // fails for zero alone
-        let parks = self.context.parked.is_some();
-        if parks && (self.ended || stream.peek(&mut [0]).is_ok_and(|len| len == 0)) {
-            return;
+        let _ = self.socket.set_read_timeout(Some(wait)); // fails for zero alone
+        let is_end = || {
+            self.socket
+                .peek(&mut [MaybeUninit::uninit()])
+                .is_ok_and(|len| len == 0)
+        };
+        if self.context.parked.is_none() || !(self.ended || is_end()) {
+            self.broken |= self.socket.shutdown(Shutdown::Write).is_err();
         }
-        self.broken |= stream.shutdown(Shutdown::Write).is_err();
     }
 
     /// Leaves with a reset, as the system does for a program that is killed with unread data.
-    pub(crate) fn reset(mut self) {
-        if let Socket::Stream(stream) = &self.socket {
-            // Should it fail, the client leaves in the usual way, which is no worse for the server.
-            let _ = SockRef::from(&**stream).set_linger(Some(Duration::ZERO));
-            self.ended = true;
-        }
+    pub(crate) fn reset(self) {
+        // Should it fail, the client leaves in the usual way, which is no worse for the server.
+        let _ = self.socket.set_linger(Some(Duration::ZERO));
     }
 
     /// Receives until this reply is complete.
@@ -523,26 +516,15 @@ impl Client<'_> {
             });
         }
         let wait_time = self.context.wait_time()?.min(within);
-        match &self.socket {
-            Socket::Stream(stream) => {
-                stream.set_read_timeout(Some(wait_time))?;
-                let len = (&**stream).read(buffer)?;
-                self.ended |= len == 0;
-                Ok(Some(len).filter(|len| *len > 0))
-            }
-            Socket::Datagrams(socket) => {
-                socket.set_read_timeout(Some(wait_time))?;
-                socket.recv(buffer).map(Some) // a datagram of no bytes is one all the same
-            }
-        }
+        self.socket.set_read_timeout(Some(wait_time))?;
+        let len = (&*self.socket).read(buffer)?;
+        self.ended |= len == 0 && self.context.spec.is_stream(); // a datagram may be empty
+        Ok(Some(len).filter(|_| !self.ended))
     }
 
     /// Sends this block again and again without reading, until the server takes no more, or closes, or
     /// has taken [`UNREAD`] bytes. Returns `true` if it has taken them all.
     pub(crate) fn flood(&self, block: &[u8]) -> bool {
-        let Socket::Stream(stream) = &self.socket else {
-            return false;
-        };
         self.log(words("step.flood"));
         let mut taken = 0;
         while taken < UNREAD {
@@ -552,8 +534,8 @@ impl Client<'_> {
                 .context
                 .wait_time()
                 .map(|left| left.min(self.context.limits.stall));
-            let set = stall.and_then(|stall| stream.set_write_timeout(Some(stall)));
-            match set.and_then(|()| (&**stream).write(rest)) {
+            let set = stall.and_then(|stall| self.socket.set_write_timeout(Some(stall)));
+            match set.and_then(|()| (&*self.socket).write(rest)) {
                 Ok(len) => taken += len,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return false,
@@ -585,11 +567,8 @@ impl Client<'_> {
     pub(crate) fn send_then_read(&mut self, lines: &[u8]) -> Checked {
         const BLOCK: usize = 65_536;
         const MORE: usize = 1 << 20;
-        let Socket::Stream(stream) = &self.socket else {
-            return Ok(());
-        };
         self.context.scene_after(words("step.write-all"));
-        let (stream, stall) = (Arc::clone(stream), self.context.limits.stall);
+        let (stream, stall) = (Arc::clone(&self.socket), self.context.limits.stall);
         let _ = stream.set_write_timeout(self.context.wait_time().ok()); // the shutdown ends it, too
         let total = AtomicUsize::new(lines.len());
         thread::scope(|scope| {
@@ -677,17 +656,12 @@ impl Client<'_> {
 /// A connection that may hold the server's port is kept until the program has ended, and reset then.
 impl Drop for Client<'_> {
     fn drop(&mut self) {
-        let (Socket::Stream(stream), Some(parked)) = (&self.socket, &self.context.parked) else {
+        let is_reset = self.socket.linger().is_ok_and(|linger| linger.is_some());
+        let Some(parked) = self.context.parked.as_ref().filter(|_| !is_reset) else {
             return;
         };
-        let stream = Arc::clone(stream);
-        let is_reset = SockRef::from(&*stream)
-            .linger()
-            .is_ok_and(|linger| linger.is_some());
-        if !is_reset {
-            self.shutdown(); // the server sees an end, as when the socket is closed
-            parked.borrow_mut().push(stream);
-        }
+        self.shutdown(); // the server sees an end, as when the socket is closed
+        parked.borrow_mut().push(Arc::clone(&self.socket));
     }
 }
 

@@ -3,76 +3,44 @@
 //!     cargo run -p checker -- tcp --framing line --start "python my_server.py"
 
 use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use checker::{
-    CHECKS, Check, Classification, Command, Event, Framing, Language, Limits, Outcome, Pattern,
-    Report, ServerSpec, Source, Target, Verdict, Words, words,
+    CHECKS, Check, Classification, Command, Event, Framing, Language, Outcome, Pattern, Report,
+    ServerSpec, Source, Target, Verdict, Words, words,
 };
-use clap::{Args, Parser, Subcommand};
+use clap::Parser;
 use common::addr::{Address, DEFAULT_ADDRESS};
 
 /// Finds out what an echo server gets wrong, in whatever language it is written
 #[derive(Parser)]
 #[command(
     bin_name = "cargo run -p checker --",
-    after_help = "Exits with 0 if a check passed and none failed, 1 if one failed or the server is something else, \
-                  and 2 for wrong usage or if nothing listens there."
+    after_help = "Exits with 0 if a check passed and none failed, 1 if one failed or the server is \
+                  something else, and 2 for wrong usage or if nothing listens there."
 )]
 struct Cli {
-    #[command(subcommand)]
-    pattern: PatternArgs,
-}
-
-#[derive(Subcommand)]
-enum PatternArgs {
-    /// A TCP server that serves one client at a time
-    Tcp(StreamArgs),
-    /// A UDP server
-    Udp(DatagramArgs),
-    /// A TCP server that serves many clients at the same time
-    Threaded(StreamArgs),
-}
-
-#[derive(Args)]
-struct StreamArgs {
-    /// Where a message ends: chunk (after what has arrived), line, or raw (as chunk, but not text)
-    #[arg(long, default_value = "chunk")]
-    framing: Framing,
-    #[command(flatten)]
-    common: CommonArgs,
-}
-
-#[derive(Args)]
-struct DatagramArgs {
-    /// Expect the bytes unchanged: no prefix, no UTF-8 check
-    #[arg(long)]
-    raw: bool,
-    #[command(flatten)]
-    common: CommonArgs,
-}
-
-#[derive(Args)]
-struct CommonArgs {
-    /// Where the server listens [default: 127.0.0.1:12345]
+    /// What the server is: TCP, one client at a time; UDP; or TCP, many clients at the same time
+    pattern: Pattern,
+    /// Where it listens [default: 127.0.0.1:12345]
     address: Option<Address>,
     /// The same
     #[arg(long = "address", value_name = "ADDRESS", conflicts_with = "address")]
     address_option: Option<Address>,
-    /// Start the server with this command for each check; {address} or {port} is replaced with a fresh one
+    /// Start it with this command for each check; {address} or {port} becomes a fresh one
     #[arg(long, value_name = "COMMAND")]
     start: Option<Command>,
+    /// Where a message of TCP ends: after what has arrived, a line, or as chunk, but not text
+    #[arg(long, default_value = "chunk")]
+    framing: Framing,
+    /// Expect the bytes of a datagram unchanged: no prefix, no UTF-8 check
+    #[arg(long)]
+    raw: bool,
     /// What replies begin with (--prefix= for a plain echo)
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "서버로부터 응답: ",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, default_value = "서버로부터 응답: ", allow_hyphen_values = true)]
     prefix: String,
     /// How long to wait for the next byte
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
@@ -111,31 +79,33 @@ fn parse_seconds(typed: &str) -> Result<Duration, String> {
 }
 
 fn main() -> ExitCode {
-    let (pattern, framing, args) = match Cli::parse().pattern {
-        PatternArgs::Tcp(args) => (Pattern::Tcp, args.framing, args.common),
-        PatternArgs::Threaded(args) => (Pattern::Threaded, args.framing, args.common),
-        PatternArgs::Udp(args) if args.raw => (Pattern::Udp, Framing::Raw, args.common),
-        PatternArgs::Udp(args) => (Pattern::Udp, Framing::Chunk, args.common),
-    };
-    let (prefix, exact_errors) = (args.prefix.clone(), args.exact_errors);
-    let spec = ServerSpec {
-        pattern,
-        framing,
-        prefix,
-        exact_errors,
-    };
-    let report = Report(args.lang.unwrap_or_else(Language::of_system));
-    match (choose(&spec, &args.only), addresses(&args)) {
-        (Err(error), _) | (_, Err(error)) => {
-            print_error(&error);
-            ExitCode::from(2)
-        }
-        (Ok(checks), _) if args.list => {
+    let cli = Cli::parse();
+    let status = spec(&cli).and_then(|spec| {
+        let checks = choose(&spec, &cli.only)?;
+        let report = Report(cli.lang.unwrap_or_else(Language::of_system));
+        if cli.list {
             checks.iter().for_each(|check| print(&report.list(check)));
-            ExitCode::SUCCESS
+            return Ok(ExitCode::SUCCESS);
         }
-        (Ok(checks), Ok(addresses)) => check(&spec, &args, &checks, &addresses, report),
-    }
+        check(&cli, &spec, &checks, report)
+    });
+    status.unwrap_or_else(|error| {
+        print_error(&error);
+        ExitCode::from(2)
+    })
+}
+
+fn spec(cli: &Cli) -> Result<ServerSpec, String> {
+    let framing = match (cli.pattern, cli.framing, cli.raw) {
+        (Pattern::Udp, Framing::Chunk, true) => Framing::Raw,
+        (Pattern::Udp, Framing::Chunk, false) => Framing::Chunk,
+        (Pattern::Udp, ..) => return Err("--framing is for TCP: a datagram is a message".into()),
+        (_, _, true) => return Err("--raw is for UDP: for TCP write --framing raw".into()),
+        (_, framing, _) => framing,
+    };
+    let mut spec = ServerSpec::new(cli.pattern, framing, &cli.prefix);
+    spec.exact_errors = cli.exact_errors;
+    Ok(spec)
 }
 
 /// Returns the checks that apply, or those of them that are asked for.
@@ -162,54 +132,41 @@ fn choose(spec: &ServerSpec, only: &[String]) -> Result<Vec<&'static Check>, Str
     Ok(applicable.filter(is_wanted).collect())
 }
 
-fn addresses(args: &CommonArgs) -> Result<Vec<SocketAddr>, String> {
-    match args.address.as_ref().or(args.address_option.as_ref()) {
-        Some(address) => address.resolve(),
-        None => DEFAULT_ADDRESS.parse::<Address>()?.resolve(),
-    }
-}
-
 /// Tries each address that the name has, until a server is there.
 fn check(
+    cli: &Cli,
     spec: &ServerSpec,
-    args: &CommonArgs,
     checks: &[&'static Check],
-    addresses: &[SocketAddr],
     report: Report,
-) -> ExitCode {
-    if let Some(command) = args.start.clone() {
+) -> Result<ExitCode, String> {
+    let addresses = match cli.address.as_ref().or(cli.address_option.as_ref()) {
+        Some(address) => address.resolve()?,
+        None => DEFAULT_ADDRESS.parse::<Address>()?.resolve()?,
+    };
+    if let Some(command) = cli.start.clone() {
         let handler = move || {
             command.end_running();
             std::process::exit(130);
         };
         let _ = ctrlc::set_handler(handler); // without it Ctrl-C would not end the server
     }
-    let limits = Limits {
-        timeout: args.timeout,
-        ..Limits::default()
-    };
-    let mut status = ExitCode::from(2);
     for (number, address) in addresses.iter().enumerate() {
-        let source = match &args.start {
+        let source = match &cli.start {
             Some(command) => Source::Started(command.clone(), *address),
             None => Source::Running(*address),
         };
-        let target = Target {
-            source,
-            spec: spec.clone(),
-            limits,
-            all: args.all,
-        };
-        let mut session = Session::new(args, &target, report);
+        let mut target = Target::new(source, spec);
+        target.limits.timeout = cli.timeout;
+        target.all = cli.all;
+        let mut session = Session::new(cli, &target, report);
         let result = checker::run(&target, checks, |event| session.handle(&event));
         let is_absent = result.as_ref().is_err_and(|found| found.is_unreachable);
-        if args.start.is_some() || !is_absent || number + 1 == addresses.len() {
+        if cli.start.is_some() || !is_absent || number + 1 == addresses.len() {
             session.finish(&result);
-            status = exit_status(&result);
-            break;
+            return Ok(exit_status(&result));
         }
     }
-    status
+    Err("the name has no address".to_owned())
 }
 
 fn exit_status(result: &Result<Vec<Verdict>, Box<Classification>>) -> ExitCode {
@@ -226,7 +183,7 @@ fn exit_status(result: &Result<Vec<Verdict>, Box<Classification>>) -> ExitCode {
 
 /// One run of the checks, as it is printed.
 struct Session<'a> {
-    args: &'a CommonArgs,
+    cli: &'a Cli,
     report: Report,
     server: String,
     claim: String,
@@ -237,7 +194,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(args: &'a CommonArgs, target: &Target, report: Report) -> Self {
+    fn new(cli: &'a Cli, target: &Target, report: Report) -> Self {
         let server = match &target.source {
             Source::Started(command, _) if command.takes_port() => command.to_string(),
             Source::Started(command, address) => format!("{command} ({address})"),
@@ -245,12 +202,12 @@ impl<'a> Session<'a> {
         };
         let (claim, progress) = (target.spec.to_string(), Progress::start());
         Session {
-            args,
+            cli,
             report,
             server,
             claim,
             progress,
-            has_headline: args.json,
+            has_headline: cli.json,
             not_run: None,
         }
     }
@@ -262,12 +219,12 @@ impl<'a> Session<'a> {
                 self.progress
                     .show(&words("ui.port-taken").say(self.report.0));
             }
-            Event::Classified(found) if !self.args.json => {
+            Event::Classified(found) if !self.cli.json => {
                 self.headline();
                 print(&format!("{}\n", self.report.classification(found)));
             }
             Event::Classified(_) => {}
-            Event::Finished(verdict) if self.args.json => print(&self.report.json(verdict)),
+            Event::Finished(verdict) if self.cli.json => print(&self.report.json(verdict)),
             Event::Finished(verdict) => self.mark(verdict),
         }
     }
@@ -303,7 +260,7 @@ impl<'a> Session<'a> {
     /// Prints the first failure in full, or with `--verbose` every one, and the count.
     fn finish(&mut self, result: &Result<Vec<Verdict>, Box<Classification>>) {
         self.progress.hide();
-        if self.args.json {
+        if self.cli.json {
             let mut line = self.report.json_summary(result);
             line["server"] = self.server.as_str().into();
             line["claim"] = self.claim.as_str().into();
@@ -327,7 +284,7 @@ impl<'a> Session<'a> {
         let mut explained = 0;
         for verdict in verdicts {
             if let Outcome::Failed(failure) = &verdict.outcome {
-                if explained == 0 || self.args.verbose {
+                if explained == 0 || self.cli.verbose {
                     print(&format!(
                         "\n{}",
                         self.report.explain(verdict.check, failure)

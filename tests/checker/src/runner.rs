@@ -241,7 +241,7 @@ impl Runner<'_> {
             .then(|| program.status_within(CRASH_TIME))
             .flatten();
         let program = Some(program.end(status));
-        reset_all(parked);
+        reset_all(&parked);
         Ok(Attempt {
             result,
             was_reached,

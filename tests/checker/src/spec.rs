@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use crate::launch::Command;
 
 /// Which of the three servers a server claims to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Pattern {
     /// TCP, one client at a time.
     Tcp,
@@ -42,6 +42,17 @@ pub struct ServerSpec {
 }
 
 impl ServerSpec {
+    /// A server that words its errors itself.
+    pub fn new(pattern: Pattern, framing: Framing, prefix: &str) -> Self {
+        let prefix = prefix.to_owned();
+        ServerSpec {
+            pattern,
+            framing,
+            prefix,
+            exact_errors: false,
+        }
+    }
+
     /// Returns `true` if it speaks TCP.
     pub fn is_stream(&self) -> bool {
         self.pattern != Pattern::Udp
@@ -136,6 +147,17 @@ pub struct Target {
 }
 
 impl Target {
+    /// A server that is tried with the usual limits.
+    pub fn new(source: Source, spec: &ServerSpec) -> Self {
+        let (spec, limits) = (spec.clone(), Limits::default());
+        Target {
+            source,
+            spec,
+            limits,
+            all: false,
+        }
+    }
+
     /// Returns `true` if all checks share one server.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self.source, Source::Running(_))

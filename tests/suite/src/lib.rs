@@ -1,8 +1,7 @@
 //! The harness of the tests: starts programs and talks to them, with a deadline for each wait.
 //!
-//! A [`Process`] is any command; a [`Server`] is a process that prints `listening on IP:PORT` first.
-//! Both are killed when they are dropped, so a test that fails leaves nothing running. The package
-//! `book` runs the sessions on its pages with it, too.
+//! A [`Process`] is any command; a [`Server`] prints `listening on IP:PORT` first. Both are killed
+//! when they are dropped, so a test that fails leaves nothing running.
 
 #![expect(
     clippy::unwrap_used,
@@ -83,13 +82,13 @@ pub fn command(name: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Returns a command for one of the workspace's programs, from words without quotes: `tcp-echo client hi`.
+/// Returns a command for one of the workspace's programs, from words: `tcp-echo client hi`.
 pub fn words(line: impl AsRef<str>) -> Command {
     let words: Vec<_> = line.as_ref().split_whitespace().collect();
     command(words[0], &words[1..])
 }
 
-/// Returns a command for Python 3, whichever name it has here. Its output is UTF-8 and not buffered.
+/// Returns a command for Python 3, whichever name it has here, without buffers for its output.
 pub fn python() -> Command {
     static NAME: OnceLock<&str> = OnceLock::new();
     let name = NAME.get_or_init(|| {
@@ -127,7 +126,7 @@ impl End {
         self.stdout
     }
 
-    /// Returns what a program that failed with this status, and nothing on stdout, printed on stderr.
+    /// Returns what a program that failed with this status printed, which is all on stderr.
     #[track_caller]
     pub fn failure(self, code: i32) -> String {
         let is_expected = self.code == Some(code) && self.stdout.is_empty();
@@ -189,7 +188,7 @@ fn collect(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
     receiver
 }
 
-/// Waits for the end of a child. std waits without a limit or not at all, so this asks again and again.
+/// Waits for the end of a child. std cannot wait with a limit, so this asks again and again.
 fn wait(child: &mut Child) -> ExitStatus {
     let started = Instant::now();
     loop {
@@ -217,7 +216,7 @@ impl Process {
         Self::spawn_with(command, unbounded)
     }
 
-    /// Starts a command. What it prints is read only when a line is waited for, as in a paused terminal.
+    /// Starts a command. What it prints is read only when a line is waited for.
     pub fn spawn_unread(command: Command) -> Self {
         Self::spawn_with(command, || bounded(0))
     }

@@ -1,6 +1,6 @@
 //! Each kind of case from bug reports and attacks, with its neighbors.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpListener, UdpSocket};
 
 use suite::{PREFIX, Process, Server, assert_contains, command, connect, connect_udp};
@@ -45,11 +45,13 @@ fn unread_stdout_delays_no_datagram() {
 }
 
 #[test]
-fn unread_stdout_delays_no_tcp_client() {
+fn unread_output_delays_no_tcp_client() {
     for line in ["tcp-echo", "threaded-echo", "threaded-echo --workers 2"] {
-        let server = start_unread(line);
-        for _ in 0..1_500 {
-            assert_eq!(request(&connect(server.address), "a"), format!("{PREFIX}a"));
+        for trace in ["", " --trace"] {
+            let server = start_unread(&format!("{line}{trace}"));
+            for _ in 0..1_000 {
+                assert_eq!(request(&connect(server.address), "a"), format!("{PREFIX}a"));
+            }
         }
     }
 }
@@ -72,33 +74,6 @@ fn unread_stderr_leaks_no_place() {
 }
 
 #[test]
-fn unread_trace_delays_no_client() {
-    send_datagrams(&start_unread("udp-echo --quiet --trace"), 5_000);
-    for program in TCP_PROGRAMS {
-        let server = start_unread(&format!("{program} --quiet --trace"));
-        let client = connect(server.address);
-        (0..5_000).for_each(|_| drop(request(&client, "a")));
-    }
-}
-
-#[test]
-#[cfg(unix)]
-fn read_output_keeps_each_line_in_order() {
-    let mut server = Server::start("udp-echo");
-    let client = connect_udp(server.address);
-    for len in 2..1_002 {
-        client.send(&vec![b'a'; len]).unwrap();
-        client.recv(&mut [0; 2_048]).unwrap();
-    }
-    let lines = server.interrupt().stdout;
-    let lines: Vec<_> = lines.lines().skip(2).collect();
-    for (line, len) in lines[..1_000].iter().zip(2..) {
-        assert_contains(line, &[&format!(": {len} bytes, replied with ")]);
-    }
-    assert_eq!(lines[1_000..], ["stopped: 1000 messages, 501500 bytes"]);
-}
-
-#[test]
 fn number_above_ten_thousand_is_wrong_usage() {
     for flag in ["--workers", "--max-clients", "swarm --clients"] {
         for number in ["10001", "20000", "99999999999999999999"] {
@@ -117,13 +92,13 @@ fn endless_reply_fills_no_memory_of_client() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = server.local_addr().unwrap();
         let line = format!("threaded-echo {arguments} -a {address}");
-        // 256 MiB come, and the program has 128 MiB of address space.
-        let setup = "ulimit -v 131072; export MALLOC_ARENA_MAX=1; exec >/dev/null";
+        // 96 MiB come, and the program has 48 MiB of address space.
+        let setup = "ulimit -v 49152; export MALLOC_ARENA_MAX=1; exec >/dev/null";
         let mut client = Process::spawn(crate::pressure::bash(setup, &line));
         client.end_input();
         let (mut stream, _) = server.accept().unwrap();
         // Ends earlier if the swarm sees that this is not its reply.
-        let _ = (0..4_096).try_for_each(|_| stream.write_all(&[b'x'; 65_536]));
+        let _ = (0..1_536).try_for_each(|_| stream.write_all(&[b'x'; 65_536]));
         drop(stream);
         let end = client.end();
         assert!(matches!(end.code, Some(0 | 1)), "{line}: {end:?}");
@@ -135,50 +110,10 @@ fn endless_reply_fills_no_memory_of_client() {
 fn endless_line_fills_no_memory_of_udp_client() {
     let server = Server::start("udp-echo");
     let line = format!("udp-echo client -a {}", server.address);
-    let setup = "ulimit -v 131072; export MALLOC_ARENA_MAX=1";
+    let setup = "ulimit -v 49152; export MALLOC_ARENA_MAX=1";
     let client = crate::pressure::bash(setup, &line);
-    let error = finish(client, vec![b'x'; 200 << 20]).failure(1);
+    let error = finish(client, vec![b'x'; 96 << 20]).failure(1);
     assert_contains(&error, &["udp-echo: "]);
-}
-
-#[test]
-#[cfg(target_os = "linux")] // where 127.0.0.2 is an address, too
-fn datagram_from_own_port_is_never_answered() {
-    for line in ["udp-echo", "udp-echo --raw", "udp-echo --prefix="] {
-        let server = Server::start(line);
-        let own = UdpSocket::bind(("127.0.0.2", server.address.port())).unwrap();
-        own.send_to(b"round and round", server.address).unwrap();
-        assert_contains(&server.wait_for("datagram from "), &[": not answered: "]);
-    }
-}
-
-#[test]
-fn only_last_character_is_traced_as_cut() {
-    let server = Server::start("tcp-echo --framing raw --trace");
-    let mut client = connect(server.address);
-    for (bytes, expected) in [
-        (&b"\xec\x95a"[..], "[ec95] 61"),
-        (b"\xec\x95\xec", "[ec95] ec...."),
-        (b"\xf0\x9f\x98", "f09f98.."),
-        (b"\xed\xa0", "[ed] [a0]"), // the beginning of a surrogate
-        (b"\xc0", "[c0]"),          // the beginning of an overlong form
-        (b"\xe2\x82\xac\x80", "e282ac [80]"),
-    ] {
-        client.write_all(bytes).unwrap();
-        client.read_exact(&mut vec![0; bytes.len()]).unwrap();
-        let line = server.wait_for_error(" recv ");
-        let hex = line.split(": ").nth(1).unwrap().split("  ").next();
-        assert_eq!(hex, Some(expected), "{line}");
-    }
-}
-
-#[test]
-fn traced_text_controls_no_terminal() {
-    let server = Server::start("tcp-echo --framing raw --trace");
-    let text = "\u{1b}\r\0\u{202e}\u{2066}\u{200b}\u{feff}\u{e000}\u{7f}\u{85}";
-    connect(server.address).write_all(text.as_bytes()).unwrap();
-    let line = server.wait_for_error(" recv ");
-    assert!(!line.contains(|c| text.contains(c)), "{line:?}");
 }
 
 #[test]
@@ -198,14 +133,10 @@ fn wildcard_udp_server_prints_hint() {
 fn address_among_words_is_sent_with_note() {
     for program in PROGRAMS {
         let server = Server::start(program);
-        for message in ["127.0.0.1 12345", "127.0.0.1:9999 hi", "localhost:9999"] {
+        for (message, has_note) in [("127.0.0.1 12345", true), ("at 127.0.0.1:9999", false)] {
             let end = client(program, &server, message, "");
-            assert_contains(&end.stderr, &["--address"]);
+            assert_eq!(end.stderr.contains("--address"), has_note, "{message}");
             assert_eq!(end.success(), format!("{PREFIX}{message}\n"));
-        }
-        for message in ["at 127.0.0.1:9999", "12:30", "127.0.0.1", "안녕"] {
-            let end = client(program, &server, message, "");
-            assert_eq!(end.stderr, "", "{program} client {message}");
         }
     }
 }
@@ -237,15 +168,6 @@ fn misplaced_word_gets_command_that_works() {
             let line = suggested(format!("{program} {address}{} client hi", server.address));
             assert_eq!(run(&line, "").success(), format!("{PREFIX}hi\n"), "{line}");
         }
-    }
-}
-
-#[test]
-fn checker_takes_address_on_either_side() {
-    let free = free_address().to_string();
-    for address in ["", "--address "] {
-        let error = run(format!("checker tcp {address}{free}"), "").failure(2);
-        assert_contains(&error, &[&free]);
     }
 }
 
@@ -285,18 +207,6 @@ fn empty_message_is_wrong_usage_over_tcp() {
     let address = server.address.to_string();
     let empty = command("udp-echo", &["client", "--address", &address, ""]);
     assert_eq!(finish(empty, "").success(), format!("{PREFIX}\n"));
-}
-
-#[test]
-fn idle_timeout_is_zero_or_a_millisecond() {
-    for program in TCP_PROGRAMS {
-        for seconds in ["1e-10", "0.0009", "-1", "nan", "inf", "1e300", ""] {
-            run(format!("{program} -a :0 --idle-timeout={seconds}"), "").failure(2);
-        }
-        for seconds in ["0", "0.001"] {
-            Server::start(format!("{program} --idle-timeout {seconds}"));
-        }
-    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn read(path: impl AsRef<Path>) -> String {
     text.replace('\r', "")
 }
 
-/// Returns the files below a folder with one of these extensions: their paths from the top, and texts.
+/// Returns the files below a folder with these extensions: their paths from the top, and texts.
 fn files(folder: &str, extensions: &[&str]) -> Vec<(String, String)> {
     let (mut found, mut folders) = (Vec::new(), vec![root().join(folder)]);
     while let Some(folder) = folders.pop() {
@@ -47,23 +47,11 @@ fn sources(name: &str) -> Vec<(String, String)> {
     sources
 }
 
-/// Returns Rust code without comments.
-fn code(text: &str) -> String {
-    let lines = text.lines().flat_map(|line| line.split("//").next());
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Returns the words of Rust code, each with what follows it.
-fn words(code: &str) -> Vec<(&str, &str)> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let starts = code
-        .split_inclusive(|c: char| !is_word(c))
-        .scan(0, |end, part| {
-            *end += part.len();
-            Some(&code[*end - part.len()..])
-        });
-    let words = starts.map(|rest| rest.split_at(rest.find(|c| !is_word(c)).unwrap_or(rest.len())));
-    words.filter(|(word, _)| !word.is_empty()).collect()
+/// Returns the words of Rust code, without comments.
+fn words(code: &str) -> Vec<&str> {
+    let code = code.lines().flat_map(|line| line.split("//").next());
+    let words = code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    words.filter(|word| !word.is_empty()).collect()
 }
 
 fn serve(path: &str) -> String {
@@ -73,27 +61,29 @@ fn serve(path: &str) -> String {
     text[start..start + end + 2].to_owned()
 }
 
-/// Returns the names in a `serve` that its reader looks up in our crates: types, constants, functions.
+/// Returns the names in a `serve` that its reader looks up: our types, constants and functions.
 fn names_of_ours(path: &str) -> BTreeSet<String> {
     let mut ours = BTreeSet::new();
     for (_, text) in CRATES.iter().flat_map(|name| sources(name)) {
-        for pair in words(&code(&text)).windows(2) {
-            if ["fn", "struct", "enum", "const", "type", "trait"].contains(&pair[0].0) {
-                ours.insert(pair[1].0.to_owned());
+        for pair in words(&text).windows(2) {
+            if ["fn", "struct", "enum", "const", "type", "trait"].contains(&pair[0]) {
+                ours.insert(pair[1].to_owned());
             }
         }
     }
-    let serve = code(&serve(path));
-    // A variable is none, nor is what means std's or crossbeam's here, though ours has the same name.
-    let theirs = ["serve", "send", "spawn", "clone", "drop", "Error", "Err"];
-    let is_used = |word: &str, rest: &str| {
-        rest.starts_with(['(', ':']) && !rest.starts_with(": ")
-            || word.starts_with(char::is_uppercase)
+    // Names that we have as well, but that mean std's or crossbeam's in a `serve`.
+    for name in ["serve", "send", "spawn", "clone", "drop", "Error", "Err"] {
+        ours.remove(name);
+    }
+    let serve = serve(path);
+    let words = words(&serve);
+    let is_called = |name: &str| {
+        let mut before = [".", ":", " "].iter();
+        before.any(|before| serve.contains(&format!("{before}{name}(")))
     };
-    let mut names = words(&serve);
-    names.retain(|(word, rest)| !theirs.contains(word) && is_used(word, rest));
-    let names = names.into_iter().map(|(word, _)| word.to_owned());
-    names.filter(|name| ours.contains(name)).collect()
+    let is_used = |name: &String| name.starts_with(char::is_uppercase) || is_called(name);
+    ours.retain(|name| words.contains(&name.as_str()) && is_used(name));
+    ours
 }
 
 /// Prints the figures with `cargo test -p suite budget -- --nocapture`.
@@ -108,38 +98,35 @@ fn serve_fits_its_budget() {
     }
 }
 
+/// Returns the number of lines in the files below these folders that are counted.
+fn count(folders: &str, is_counted: fn(&str) -> bool) -> usize {
+    let folders = folders.split(' ');
+    let files = folders.flat_map(|folder| files(folder, &["rs", "py", "sh", "js", "css", "hbs"]));
+    let counted = files.filter(|(path, _)| is_counted(path));
+    counted.map(|(_, text)| text.lines().count()).sum()
+}
+
 #[test]
 fn each_part_fits_its_budget() {
-    let [src, examples] =
-        ["src", "examples"].map(|folder| CRATES.map(|name| format!("{name}/{folder}")).join(" "));
-    let tests = format!("{src} tests/suite");
-    let is_test = |path: &str| path.ends_with("tests.rs") || path.starts_with("tests/");
-    let parts: [(&str, &str, fn(&str) -> bool, usize); 7] = [
+    let [src, examples] = ["src", "examples"].map(|folder| {
+        let folders = CRATES.map(|name| format!("{name}/{folder}"));
+        folders.join(" ")
+    });
+    let unit_tests = count(&src, |path| path.ends_with("tests.rs"));
+    let all = |_: &str| true;
+    for (part, lines, max) in [
+        ("*/src", count(&src, all) - unit_tests, 2_600),
+        ("tests", count("tests/suite", all) + unit_tests, 4_800),
+        ("checker", count("tests/checker", all), 3_000),
         (
-            "*/src without tests",
-            &src,
-            |path| !path.ends_with("tests.rs"),
-            2_600,
-        ),
-        ("the suite and unit tests", &tests, is_test, 4_800),
-        ("the checker", "tests/checker", |_| true, 3_000),
-        (
-            "the book",
-            "tests/book docs/theme docs/browser",
-            |_| true,
+            "book",
+            count("tests/book docs/theme docs/browser", all),
             1_500,
         ),
-        ("*/examples", &examples, |_| true, 700),
-        ("docs/python", "docs/python", |_| true, 800),
-        ("tests/bench", "tests/bench", |_| true, 800),
-    ];
-    for (part, folders, is_counted, max) in parts {
-        let extensions = ["rs", "py", "sh", "js", "css", "hbs"];
-        let files = folders
-            .split(' ')
-            .flat_map(|folder| files(folder, &extensions));
-        let counted = files.filter(|(path, _)| is_counted(path));
-        let lines: usize = counted.map(|(_, text)| text.lines().count()).sum();
+        ("*/examples", count(&examples, all), 700),
+        ("docs/python", count("docs/python", all), 800),
+        ("tests/bench", count("tests/bench", all), 800),
+    ] {
         println!("{part}: {lines} of {max} lines");
         assert!(lines <= max, "{part}: {lines} of {max} lines");
     }
@@ -153,20 +140,13 @@ fn crates_depend_one_way_on_three_packages() {
         ("udp-echo", "common"),
         ("threaded-echo", "common tcp-echo"),
     ] {
+        let allowed = format!("{ours} clap crossbeam-channel ctrlc");
         let manifest = read(format!("{name}/Cargo.toml"));
         let (_, dependencies) = manifest.split_once("\n[dependencies]\n").unwrap();
-        let dependencies = dependencies.split("\n[").next().unwrap();
-        let packages = dependencies
-            .lines()
-            .flat_map(|line| line.split(['.', ' ']).next());
-        for package in packages {
-            let mut allowed = ours
-                .split(' ')
-                .chain(["clap", "crossbeam-channel", "ctrlc", ""]);
-            assert!(
-                allowed.any(|name| name == package),
-                "{name} depends on {package}"
-            );
+        for line in dependencies.split("\n[").next().unwrap().lines() {
+            let package = line.split(['.', ' ']).next().unwrap();
+            let is_allowed = allowed.split(' ').any(|allowed| allowed == package);
+            assert!(package.is_empty() || is_allowed, "{name}: {package}");
         }
     }
 }
@@ -177,7 +157,7 @@ fn modules_of_a_crate_import_in_no_circle() {
         let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (path, text) in sources(name) {
             let used = text.split("crate::").skip(1);
-            let used = used.map(|rest| words(rest)[0].0.to_owned());
+            let used = used.map(|rest| words(rest)[0].to_owned());
             let module = path.rsplit('/').next().unwrap().replace(".rs", "");
             imports.insert(module, used.collect());
         }
@@ -190,7 +170,7 @@ fn modules_of_a_crate_import_in_no_circle() {
     }
 }
 
-/// Returns what the READMEs of both languages have in common: code, levels of headings, columns of tables.
+/// Returns what READMEs in two languages have in common: code, headings, and columns.
 fn shape(readme: &str) -> Vec<String> {
     let (mut shape, mut is_code) = (Vec::new(), false);
     for line in readme.lines() {
@@ -231,14 +211,12 @@ fn test_names_are_short_and_without_article() {
     let folders = CRATES.iter().chain(&["tests"]);
     for (path, text) in folders.flat_map(|folder| files(folder, &["rs"])) {
         for test in text.split("#[test]\n").skip(1) {
-            let name = test
-                .split("fn ")
-                .nth(1)
-                .and_then(|rest| rest.split('(').next());
-            let name = name.unwrap_or_default();
-            let has_article = ["a_", "an_", "the_", "it_"]
-                .iter()
-                .any(|word| name.starts_with(word));
+            let Some((_, test)) = test.split_once("fn ") else {
+                continue;
+            };
+            let name = test.split('(').next().unwrap();
+            let first = name.split('_').next().unwrap();
+            let has_article = ["a", "an", "the", "it"].contains(&first);
             assert!(name.len() <= 45 && !has_article, "{path}: {name}");
         }
     }

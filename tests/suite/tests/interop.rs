@@ -17,7 +17,7 @@ fn carry(words: &[&str], server: &Server, input: &str) -> End {
     finish(command, input)
 }
 
-/// Carries two lines, the second without an ending, to each TCP server in each framing, and a datagram.
+/// Carries a line and a half to each TCP server in each framing, and a datagram.
 fn assert_replies(tcp: &[&str], udp: &[&str]) {
     for program in ["tcp-echo", "threaded-echo"] {
         for (framing, replies) in [

@@ -108,17 +108,10 @@ fn answer_datagrams() -> SocketAddr {
 
 /// Asserts that no check accuses the server, and returns how many could not be tried.
 fn assert_right(pattern: Pattern, framing: Framing, source: Source, limits: Limits) -> usize {
-    let spec = ServerSpec {
-        pattern,
-        framing,
-        prefix: PREFIX.to_owned(),
-        exact_errors: false,
-    };
+    let spec = ServerSpec::new(pattern, framing, PREFIX);
     let target = Target {
-        source,
-        spec,
         limits,
-        all: false,
+        ..Target::new(source, &spec)
     };
     let checks: Vec<_> = CHECKS.iter().collect();
     let verdicts = run(&target, &checks, |_| {}).unwrap();
@@ -169,7 +162,7 @@ fn lines_with_own_limit_and_own_errors_pass() {
 #[test]
 fn slow_server_passes() {
     let limits = Limits {
-        clients: 8,
+        clients: 4,
         ..LIGHT
     };
     let source = Source::Running(serve(true, answer_slowly));

@@ -1,4 +1,4 @@
-//! The steps on the pages, in Rust and in Python: which checks each of them passes, and that they talk to our programs.
+//! The steps on the pages, in Rust and in Python: which checks they pass, and that they interoperate.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -51,7 +51,7 @@ fn twin(name: &str) -> PathBuf {
     root().join(format!("docs/python/{name}.py"))
 }
 
-/// Puts all servers through the checker, all of them at once: most of the time is spent waiting.
+/// Puts all servers through the checker in parallel: most of the time is spent waiting.
 fn assert_checks(step: fn(&str) -> Command) {
     thread::scope(|scope| {
         for [name, arguments, passed, others] in servers() {

@@ -58,31 +58,6 @@ fn idle_client_sees_end_of_stream() {
 }
 
 #[test]
-fn message_that_has_arrived_is_answered() {
-    for (line, clients) in [
-        ("tcp-echo", 1),
-        ("threaded-echo --max-clients 20", 20),
-        ("threaded-echo --workers 1 --queue 19", 20), // most of them wait in the queue
-    ] {
-        let mut server = Server::start(line);
-        let clients: Vec<_> = (0..clients).map(|_| connect(server.address)).collect();
-        request(&clients[0], "a");
-        if clients.len() > 1 {
-            // One more is rejected, so all others are accepted.
-            let reply = read_to_end(&connect(server.address));
-            assert_eq!(reply, "error: server is full, try again later\n");
-        }
-        for mut client in &clients {
-            client.write_all(b"hello").unwrap();
-        }
-        assert_stopped(&server.interrupt(), "");
-        for client in &clients {
-            assert_eq!(read_to_end(client), format!("{PREFIX}hello"), "{line}");
-        }
-    }
-}
-
-#[test]
 fn never_reader_delays_no_stop() {
     for line in TCP_SERVERS {
         let mut server = Server::start(line);
