@@ -9,11 +9,11 @@ use std::thread;
 use std::time::Duration;
 
 use crate::connection::{Connection, Shared};
+use crate::linger::LingeringCloser;
 use crate::report::Report;
 use crate::shutdown::Shutdown;
 
-/// How long to wait before the next attempt if `accept` fails, for example because there are no
-/// file descriptors left.
+/// How long to wait before the next attempt if `accept` fails: perhaps no descriptor is left.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Accepts clients until a shutdown is requested. Accept errors never stop it.
@@ -37,32 +37,33 @@ impl<'a> Acceptor<'a> {
         shutdown.register_listener(listener)?;
         Ok(Acceptor {
             listener,
-            shared: Shared::new(shutdown, report)?,
+            shared: Shared {
+                shutdown,
+                report,
+                lingering: LingeringCloser::new(shutdown)?,
+                permits: Arc::default(),
+            },
             has_announced: Cell::new(false),
         })
     }
 
-    /// Returns the next client, and survives every error of accept(2); `None` after a shutdown
-    /// request.
+    /// Returns the next client, or `None` after a shutdown request; survives every accept(2) error.
     ///
     /// The first call prints where the server listens: now it can serve.
     pub fn accept(&self) -> Option<Connection<'_>> {
+        let (shutdown, report) = (self.shared.shutdown, self.shared.report);
         if !self.has_announced.replace(true) {
-            self.shared
-                .report
-                .listening(self.listener.local_addr().ok()?);
+            report.listening(self.listener.local_addr().ok()?);
         }
-        while !self.shared.shutdown.is_requested() {
+        while !shutdown.is_requested() {
             match self.listener.accept() {
-                Ok(_) if self.shared.shutdown.is_requested() => {} // it may be our own wake-up
+                Ok(_) if shutdown.is_requested() => {} // it may be our own wake-up
                 Ok((stream, peer)) => return Some(Connection::new(&self.shared, stream, peer)),
                 // The client has disconnected already; Windows calls that a reset.
                 Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
                 Err(error) => {
-                    let report = self.shared.report;
                     report.print_error_rate_limited("accept", "a client", &error);
-                    // There is nothing to wait for: a file descriptor that is free again wakes
-                    // nobody.
+                    // There is nothing to wait for: a free file descriptor wakes nobody.
                     thread::sleep(RETRY_INTERVAL);
                 }
             }

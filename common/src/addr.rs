@@ -1,10 +1,10 @@
 //! Addresses: what may be typed, and the sockets made from it.
 
 use std::fmt;
-use std::io::{self, ErrorKind};
-use std::net::{
-    IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket,
-};
+use std::io;
+use std::io::ErrorKind::{self, ConnectionRefused};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,8 +14,7 @@ use crate::words::error_message;
 /// The address that is meant if none is typed: the tutorial's.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:12345";
 
-const DEFAULT_HOST: &str = "127.0.0.1";
-const DEFAULT_PORT: &str = "12345";
+const EXAMPLE: &str = "write HOST:PORT, such as 127.0.0.1:12345 or [::1]:12345";
 
 /// A host and a port, as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,66 +32,42 @@ impl fmt::Display for Address {
     }
 }
 
-impl From<SocketAddr> for Address {
-    fn from(address: SocketAddr) -> Self {
-        let host = match address {
-            SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
-            _ => address.ip().to_string(),
-        };
-        Address {
-            host,
-            port: address.port(),
-        }
-    }
-}
-
 /// Parses `HOST:PORT`, `:PORT`, `PORT`, `HOST`, `[IPV6]:PORT`, `[IPV6]` and `IPV6`.
 impl FromStr for Address {
     type Err = String;
 
     fn from_str(input: &str) -> Result<Self, String> {
-        let is_number = !input.is_empty() && input.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let (host, port) = match input.rsplit_once(':') {
-            _ if is_ipv6(input) => (input, DEFAULT_PORT),
+            _ if is_ipv6(input) => (input, "12345"),
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port),
-            None if is_number => ("", input),
-            _ => (input, DEFAULT_PORT),
+            None if is_number(input) && !input.is_empty() => ("", input),
+            _ => (input, "12345"),
         };
-        let brackets = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'));
-        let host = match brackets {
-            Some(ipv6) if is_ipv6(ipv6) => ipv6,
-            None if host.is_empty() && !input.is_empty() => DEFAULT_HOST,
-            None if is_ipv6(host) || is_host_name(host) => host,
+        let in_brackets = || host.strip_prefix('[')?.strip_suffix(']');
+        let host = match in_brackets() {
+            Some(ipv6) if is_ipv6(ipv6) => ipv6.to_owned(),
+            None if host.is_empty() && !input.is_empty() => "127.0.0.1".to_owned(),
+            None if is_ipv6(host) || is_host_name(host) => host.to_owned(),
             _ => return Err(format!("{host:?} is not a host: {EXAMPLE}")),
         };
-        let is_digit = |c: char| c.is_ascii_digit(); // `parse` would take "+80"
-        let number = Some(port).filter(|port| port.chars().all(is_digit));
-        let Some(port) = number.and_then(|port| port.parse().ok()) else {
-            return Err(match port {
-                "" => format!("the port after the colon is missing: {EXAMPLE}"),
-                _ => format!("the port {port:?} is not a number from 0 to 65535: {EXAMPLE}"),
-            });
-        };
-        Ok(Address {
-            host: host.to_owned(),
-            port,
-        })
+        match port.parse() {
+            Ok(number) if is_number(port) => Ok(Address { host, port: number }), // and not "+80"
+            _ if port.is_empty() => Err(format!("the port after the colon is missing: {EXAMPLE}")),
+            _ => Err(format!(
+                "the port {port:?} is not a number from 0 to 65535: {EXAMPLE}"
+            )),
+        }
     }
 }
 
-const EXAMPLE: &str = "write HOST:PORT, such as 127.0.0.1:12345 or [::1]:12345";
-
-/// Returns `true` for an IPv6 address, which may name a network interface (RFC 4007):
-/// `fe80::1%eth0`.
+/// Returns `true` for an IPv6 address, also with a network interface, `fe80::1%eth0` (RFC 4007).
 fn is_ipv6(host: &str) -> bool {
     let (ip, interface) = host.split_once('%').unwrap_or((host, "none"));
     ip.parse::<Ipv6Addr>().is_ok() && !interface.is_empty() && !interface.contains(is_never_in_name)
 }
 
-/// Returns `true` if a resolver could know this name. A name of digits and dots has to be an IPv4
-/// address.
+/// Returns `true` if a resolver could know this name; digits and dots have to be an IPv4 address.
 fn is_host_name(host: &str) -> bool {
     let has_letter = host.contains(|c: char| !c.is_ascii_digit() && c != '.');
     host.parse::<Ipv4Addr>().is_ok() || has_letter && !host.contains(is_never_in_name)
@@ -111,11 +86,8 @@ impl Address {
     /// Returns an error if the name is unknown (getaddrinfo(3)).
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
         if self.host.eq_ignore_ascii_case("localhost") {
-            let [v4, v6] = [
-                IpAddr::from(Ipv4Addr::LOCALHOST),
-                Ipv6Addr::LOCALHOST.into(),
-            ];
-            return Ok([v4, v6].map(|ip| (ip, self.port).into()).to_vec());
+            let [v4, v6] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            return Ok([v4, v6].map(|ip| SocketAddr::new(ip, self.port)).to_vec());
         }
         match (self.host.as_str(), self.port).to_socket_addrs() {
             Ok(addresses) => Ok(addresses.collect()),
@@ -123,15 +95,14 @@ impl Address {
         }
     }
 
-    /// Returns the first address only: a server on the second would not be where its user looks for
-    /// it.
+    /// Returns the first address only: a server is not expected on another one.
     fn first(&self) -> Result<Vec<SocketAddr>, String> {
-        self.resolve()
-            .map(|addresses| addresses.into_iter().take(1).collect())
+        let mut addresses = self.resolve()?;
+        addresses.truncate(1);
+        Ok(addresses)
     }
 
-    /// Returns a TCP socket that listens on this address. On Unix std sets `SO_REUSEADDR`, so a
-    /// restart succeeds.
+    /// Returns a TCP socket that listens here. Restarts succeed: on Unix std sets `SO_REUSEADDR`.
     ///
     /// # Errors
     ///
@@ -159,7 +130,7 @@ impl Address {
         for address in self.resolve()? {
             match connect(reachable(address), timeout) {
                 Ok(stream) => return Ok(stream),
-                Err(error) if telling.is_none() || error.kind() == ErrorKind::ConnectionRefused => {
+                Err(error) if telling.is_none() || error.kind() == ConnectionRefused => {
                     telling = Some(error);
                 }
                 Err(_) => {} // for example, there is no IPv6
@@ -183,10 +154,7 @@ fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         None => TcpStream::connect(address)?,
     };
     match stream.local_addr()? == stream.peer_addr()? {
-        true => Err(io::Error::new(
-            ErrorKind::ConnectionRefused,
-            "Connection refused",
-        )),
+        true => Err(io::Error::new(ConnectionRefused, "Connection refused")),
         false => Ok(stream),
     }
 }
@@ -195,8 +163,8 @@ fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
 pub const NO_SERVER_HINT: &str = "start the server first, and compare its `listening on` line";
 
 /// Returns what to do about an error, on a line of its own, where that is known.
-fn hint(action: &str, kind: ErrorKind, port: u16) -> String {
-    use ErrorKind::{AddrInUse, AddrNotAvailable, ConnectionRefused, PermissionDenied};
+pub fn hint(action: &str, kind: ErrorKind, port: u16) -> String {
+    use ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
     use ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
     let hint = match (action, kind) {
         ("find", _) => "check the spelling; 127.0.0.1 is this machine",
@@ -224,10 +192,10 @@ fn hint(action: &str, kind: ErrorKind, port: u16) -> String {
 /// Returns the address at which this machine reaches a socket bound to `bound`: `0.0.0.0` and `::`
 /// are for listening only.
 pub fn reachable(mut bound: SocketAddr) -> SocketAddr {
-    match bound.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => bound.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => bound.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
+    match (bound.ip().to_canonical().is_unspecified(), bound.ip()) {
+        (false, _) => {}
+        (true, IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => bound.set_ip(Ipv6Addr::LOCALHOST.into()),
+        (true, _) => bound.set_ip(Ipv4Addr::LOCALHOST.into()),
     }
     bound
 }

@@ -24,24 +24,12 @@ const BATCH_LEN: usize = 65_536;
 const DIRECT_LEN: usize = 4_096;
 
 /// What the connections of one server share.
-pub struct Shared<'a> {
+pub(crate) struct Shared<'a> {
     pub(crate) shutdown: &'a Shutdown,
     pub(crate) report: &'a Report,
-    lingering: LingeringCloser,
+    pub(crate) lingering: LingeringCloser,
     /// Each open connection holds a clone.
     pub(crate) permits: Arc<()>,
-}
-
-impl<'a> Shared<'a> {
-    pub(crate) fn new(shutdown: &'a Shutdown, report: &'a Report) -> io::Result<Self> {
-        let lingering = LingeringCloser::new(shutdown)?;
-        Ok(Shared {
-            shutdown,
-            report,
-            lingering,
-            permits: Arc::default(),
-        })
-    }
 }
 
 /// A client's connection. Its drop closes it, and rejects a client that was never served.
@@ -51,9 +39,9 @@ pub struct Connection<'a> {
     peer: SocketAddr,
     permit: Option<Arc<()>>,
     replies: Vec<u8>,
-    idle_timeout: Duration,
+    /// `None` until it is served.
+    idle_timeout: Option<Duration>,
     last_received: Option<Instant>,
-    is_served: bool,
     has_error: bool,
 }
 
@@ -62,19 +50,15 @@ impl<'a> Connection<'a> {
         shared.report.trace.call(peer, "accept");
         let stream = Arc::new(stream);
         shared.shutdown.register_stream(&stream);
-        let permit = Some(Arc::clone(&shared.permits));
-        let (is_served, has_error) = (false, false);
-        let (idle_timeout, last_received) = (Duration::ZERO, None);
         Connection {
             shared,
             stream,
             peer,
-            permit,
+            permit: Some(Arc::clone(&shared.permits)),
             replies: Vec::new(),
-            idle_timeout,
-            last_received,
-            is_served,
-            has_error,
+            idle_timeout: None,
+            last_received: None,
+            has_error: false,
         }
     }
 
@@ -92,31 +76,26 @@ impl<'a> Connection<'a> {
         self.shared.shutdown.is_requested()
     }
 
-    /// Sets the timeouts of reads and writes, and sends each reply without waiting for more (RFC
-    /// 896).
+    /// Sets the timeouts of reads and writes, and sends replies without waiting for more (RFC 896).
     ///
     /// # Errors
     ///
     /// Returns an error if setsockopt(2) does.
     pub fn configure(&mut self, idle_timeout: Duration) -> io::Result<()> {
-        (self.is_served, self.idle_timeout) = (true, idle_timeout);
+        self.idle_timeout = Some(idle_timeout);
         self.stream.set_nodelay(true)?;
         self.stream.set_read_timeout(socket_timeout(idle_timeout))?;
         self.stream.set_write_timeout(Some(WRITE_STALL_TIMEOUT))
     }
 
-    /// Adds to the replies, which are sent when there are many of them, or by [`flush`](Self::flush);
-    /// it fails as that does.
+    /// Adds to the replies; if there are many, sends them as [`flush`](Self::flush) does.
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.replies.is_empty() && bytes.len() >= DIRECT_LEN {
             return self.send(bytes);
         }
         self.replies.extend_from_slice(bytes);
-        if self.replies.len() >= BATCH_LEN {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        let is_full = self.replies.len() >= BATCH_LEN;
+        if is_full { self.flush() } else { Ok(()) }
     }
 
     /// Adds an error reply, which is a line, as [`push`](Self::push) does.
@@ -161,8 +140,7 @@ impl<'a> Connection<'a> {
         io::Error::other(reason.to_string())
     }
 
-    /// Tells the client that the server is full. The drop of a connection that was never served
-    /// does the same.
+    /// Tells the client that the server is full, as does every drop before [`Self::configure`].
     pub fn reject(self) {}
 }
 
@@ -175,7 +153,7 @@ impl Read for Connection<'_> {
             match (&*self.stream).read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) && !self.is_shutting_down() => {
-                    let seconds = self.idle_timeout.as_secs_f64();
+                    let seconds = self.idle_timeout.unwrap_or_default().as_secs_f64();
                     let reason = format!("nothing has arrived for {seconds} s");
                     return Err(self.close_with_error(reason));
                 }
@@ -193,7 +171,7 @@ impl Read for Connection<'_> {
 
 impl Drop for Connection<'_> {
     fn drop(&mut self) {
-        if !self.is_served {
+        if self.idle_timeout.is_none() {
             self.shared.report.rejected(self.peer, SERVER_IS_FULL);
             // One line fits, and nobody waits if it does not.
             let _ = self.stream.set_nonblocking(true);
@@ -201,15 +179,14 @@ impl Drop for Connection<'_> {
         }
         self.permit = None; // before the close: a client that sees it may connect again immediately
         self.trace().call(self.peer, "close");
-        let is_quiet = self
-            .last_received
-            .is_none_or(|last| last.elapsed() > QUIET_PERIOD);
+        let is_recent = |received: Instant| received.elapsed() <= QUIET_PERIOD;
+        let is_sending = self.last_received.is_some_and(is_recent);
         if self.has_error {
             // With both directions ended, Linux would answer more data with a reset.
             self.shared.shutdown.unregister_stream(&self.stream);
             let _ = self.stream.shutdown(net::Shutdown::Write);
         }
-        if self.has_error || self.is_shutting_down() && !is_quiet {
+        if self.has_error || self.is_shutting_down() && is_sending {
             self.shared.lingering.close(Arc::clone(&self.stream));
         }
     }

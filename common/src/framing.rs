@@ -63,11 +63,9 @@ impl fmt::Display for FramingError {
 /// ```
 pub fn check_utf8(bytes: &[u8]) -> Result<(), FramingError> {
     std::str::from_utf8(bytes).map(drop).map_err(|error| {
-        let offset = error.valid_up_to();
-        FramingError::InvalidUtf8 {
-            byte: bytes[offset],
-            offset: offset as u64,
-        }
+        let valid = error.valid_up_to();
+        let (byte, offset) = (bytes[valid], valid as u64);
+        FramingError::InvalidUtf8 { byte, offset }
     })
 }
 
@@ -98,10 +96,9 @@ pub struct MessageReader {
 impl MessageReader {
     /// A reader that has read nothing yet.
     pub fn new(framing: Framing) -> Self {
-        let buffer = vec![0; MIN_BUFFER_LEN];
         MessageReader {
             framing,
-            buffer,
+            buffer: vec![0; MIN_BUFFER_LEN],
             pending: 0..0,
             searched: 0,
             offset: 0,
@@ -115,9 +112,9 @@ impl MessageReader {
     ///
     /// Returns an error if `source` does.
     pub fn fill(&mut self, source: &mut impl Read) -> io::Result<usize> {
-        if self.pending.end == self.buffer.len() && self.buffer.len() < MAX_BUFFER_LEN {
-            self.buffer
-                .resize(MAX_BUFFER_LEN.min(2 * self.buffer.len()), 0);
+        if self.pending.end == self.buffer.len() {
+            let len = MAX_BUFFER_LEN.min(2 * self.buffer.len());
+            self.buffer.resize(len, 0);
         }
         if self.pending.start > 0 {
             self.buffer.copy_within(self.pending.clone(), 0);
@@ -129,8 +126,7 @@ impl MessageReader {
         Ok(received)
     }
 
-    /// Returns the next complete message with its line ending, or `None` if more has to be read
-    /// first.
+    /// Returns the next complete message with its line ending, or `None` if none has arrived.
     pub fn next_message(&mut self) -> Option<Result<&[u8], FramingError>> {
         let len = match self.framing {
             Framing::Raw => Ok(self.pending.len()),
@@ -150,19 +146,18 @@ impl MessageReader {
         }
     }
 
-    /// Returns the length of the text that is complete: everything, or all but a character that is
-    /// cut at the end.
+    /// Returns the length of the text without a character that is cut at its end.
     fn chunk_len(&self) -> Result<usize, FramingError> {
         let pending = &self.buffer[self.pending.clone()];
-        match std::str::from_utf8(pending) {
-            Ok(_) => Ok(pending.len()),
-            Err(error) if error.valid_up_to() > 0 => Ok(error.valid_up_to()),
-            Err(error) if error.error_len().is_none() && !self.at_eof => Ok(0),
-            Err(_) => Err(FramingError::InvalidUtf8 {
-                byte: pending[0],
-                offset: self.offset,
-            }),
+        let Err(error) = std::str::from_utf8(pending) else {
+            return Ok(pending.len());
+        };
+        let is_cut = error.error_len().is_none() && !self.at_eof;
+        if is_cut || error.valid_up_to() > 0 {
+            return Ok(error.valid_up_to());
         }
+        let (byte, offset) = (pending[0], self.offset);
+        Err(FramingError::InvalidUtf8 { byte, offset })
     }
 
     /// Returns the length of the line with its ending, or 0 if its end has not arrived.

@@ -5,8 +5,8 @@ pub mod accept;
 pub mod addr;
 pub mod connection;
 pub mod framing;
-pub mod linger;
-pub mod printer;
+mod linger;
+mod printer;
 pub mod report;
 pub mod shutdown;
 pub mod timeout;
@@ -30,9 +30,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// # Errors
 ///
 /// Returns an error if the system has no thread left; [`thread::spawn`] would panic.
-pub fn spawn<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<JoinHandle<T>> {
+pub fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     let thread = thread::Builder::new().spawn(work);
     thread.map_err(|error| with_action("start a thread", &error))
 }

@@ -23,32 +23,32 @@ const MAX_TIME: Duration = Duration::from_secs(1);
 const MAX_BYTES: usize = 256 << 20;
 const MAX_CONNECTIONS: usize = 1_024;
 
-/// How often the connections are drained, and maximum number of reads of one before it is the next
-/// one's turn.
+/// How often the connections are drained, and maximum number of reads of one of them each time.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_READS: usize = 32;
 
 /// Closes connections on a thread of its own. Its drop waits for them.
-pub struct LingeringCloser(Option<(Sender<Arc<TcpStream>>, JoinHandle<()>)>);
+pub struct LingeringCloser(Option<(Sender<LingeringStream>, JoinHandle<()>)>);
 
 impl LingeringCloser {
-    /// A closer without connections.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if its thread cannot be started.
+    /// A closer without connections. Fails if its thread cannot be started.
     pub fn new(shutdown: &Shutdown) -> io::Result<Self> {
-        let (queue, connections) = bounded(MAX_CONNECTIONS);
+        let (queue, streams) = bounded(MAX_CONNECTIONS);
         let shutdown = shutdown.clone();
-        let thread = spawn(move || drain_all(&connections, &shutdown))?;
+        let thread = spawn(move || drain_all(&streams, &shutdown))?;
         Ok(LingeringCloser(Some((queue, thread))))
     }
 
-    /// Closes the stream once its client is silent, without waiting for that; immediately if there
-    /// are too many already.
+    /// Closes the stream once its client is silent, or immediately if there are too many already.
     pub fn close(&self, stream: Arc<TcpStream>) {
         if let (Some((queue, _)), Ok(())) = (&self.0, stream.set_nonblocking(true)) {
-            let _ = queue.try_send(stream);
+            let now = Instant::now();
+            let _ = queue.try_send(LingeringStream {
+                stream,
+                started: now,
+                last_received: now,
+                received: 0,
+            });
         }
     }
 }
@@ -62,21 +62,17 @@ impl Drop for LingeringCloser {
     }
 }
 
-fn drain_all(connections: &Receiver<Arc<TcpStream>>, shutdown: &Shutdown) {
-    let (mut open, mut discarded) = (Vec::new(), vec![0; 65_536]);
-    loop {
-        if open.is_empty() {
-            match connections.recv() {
-                Ok(stream) => open.push(LingeringStream::new(stream)),
-                Err(_) => return, // the closer was dropped
-            }
+/// Drains until the closer is dropped, and all that it had is closed.
+fn drain_all(streams: &Receiver<LingeringStream>, shutdown: &Shutdown) {
+    let mut discarded = vec![0; 65_536];
+    while let Ok(first) = streams.recv() {
+        let mut open = vec![first];
+        while !open.is_empty() {
+            open.extend(streams.try_iter().take(MAX_CONNECTIONS - open.len()));
+            open.retain_mut(|stream| stream.drain(&mut discarded, shutdown));
+            // Polls, because after a shutdown request a blocking read returns 0 immediately.
+            thread::sleep(POLL_INTERVAL);
         }
-        let room = MAX_CONNECTIONS - open.len();
-        open.extend(connections.try_iter().take(room).map(LingeringStream::new));
-        open.retain_mut(|stream| stream.drain(&mut discarded, shutdown));
-        // After a shutdown request, a blocking read returns 0 immediately although more is on its
-        // way: so this polls.
-        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -88,16 +84,6 @@ struct LingeringStream {
 }
 
 impl LingeringStream {
-    fn new(stream: Arc<TcpStream>) -> Self {
-        let (started, last_received, received) = (Instant::now(), Instant::now(), 0);
-        LingeringStream {
-            stream,
-            started,
-            last_received,
-            received,
-        }
-    }
-
     /// Discards what has arrived, and returns `false` when it is time to close.
     fn drain(&mut self, discarded: &mut [u8], shutdown: &Shutdown) -> bool {
         for _ in 0..MAX_READS {
@@ -105,7 +91,8 @@ impl LingeringStream {
                 Ok(0) if shutdown.is_requested() => break, // our reads have ended
                 Ok(0) => return false,
                 Ok(len) => {
-                    (self.last_received, self.received) = (Instant::now(), self.received + len)
+                    self.last_received = Instant::now();
+                    self.received += len;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

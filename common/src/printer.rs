@@ -17,21 +17,15 @@ use crate::words::plural;
 /// Maximum number of lines that wait to be printed.
 const QUEUE_LEN: usize = 4_096;
 
-/// The queue of lines for stdout or stderr, and how many did not fit. Its drop ends the thread.
+/// A queue of lines for stdout or stderr, and how many did not fit. The last drop ends the thread.
+#[derive(Clone)]
 pub struct Printer(Sender<Entry>, Arc<AtomicU64>);
 
-enum Entry {
-    Line(String),
-    /// Everything before it is printed once this sender is dropped.
-    Flush(Sender<()>),
-}
+/// How many lines were dropped before this one, and a sender whose drop tells that it is printed.
+struct Entry(u64, Option<String>, Option<Sender<()>>);
 
 impl Printer {
-    /// A printer for this stream.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if its thread cannot be started.
+    /// A printer for this stream. Fails if its thread cannot be started.
     pub fn new(output: impl Write + Send + 'static) -> io::Result<Self> {
         let (queue, entries) = bounded(QUEUE_LEN);
         let dropped = Arc::new(AtomicU64::new(0));
@@ -42,45 +36,38 @@ impl Printer {
 
     /// Prints a line as soon as somebody reads; drops it if the queue is full.
     pub fn print(&self, line: String) {
-        if self.0.try_send(Entry::Line(line)).is_err() {
-            self.1.fetch_add(1, Ordering::Relaxed);
+        let dropped = self.1.swap(0, Ordering::Relaxed);
+        if self.0.try_send(Entry(dropped, Some(line), None)).is_err() {
+            self.1.fetch_add(dropped + 1, Ordering::Relaxed);
         }
     }
 
-    /// Prints the last line, for which a full queue is waited for, and waits until everything is
-    /// printed, `limit` at most.
+    /// Prints a last line, even if the queue is full, and waits for the printing, `limit` at most.
     pub fn finish(&self, last_line: Option<String>, limit: Duration) {
         let deadline = Instant::now() + limit;
-        let (sender, flushed) = bounded(0);
-        if let Some(line) = last_line {
-            let _ = self.0.send_deadline(Entry::Line(line), deadline);
-        }
-        if self.0.send_deadline(Entry::Flush(sender), deadline).is_ok() {
-            let _ = flushed.recv_deadline(deadline); // disconnected: everything is printed
+        let (sender, printed) = bounded(0);
+        let dropped = self.1.swap(0, Ordering::Relaxed);
+        let entry = Entry(dropped, last_line, Some(sender));
+        if self.0.send_deadline(entry, deadline).is_ok() {
+            let _ = printed.recv_deadline(deadline); // disconnected: everything is printed
         }
     }
 }
 
-/// Prints what arrives until the printer is dropped. A closed stream ends nothing: `tcp-echo | head
-/// -1` goes on serving.
-fn print_all(entries: &Receiver<Entry>, dropped: &AtomicU64, mut output: impl Write) {
+/// Prints until the printer is dropped, also to a closed stream: `tcp-echo | head -1` serves on.
+fn print_all(entries: &Receiver<Entry>, counter: &AtomicU64, mut output: impl Write) {
     let mut print = |line: &str| {
         let printed = output.write_all(format!("{line}\n").as_bytes());
         let _ = printed.and_then(|()| output.flush());
     };
-    for entry in entries {
-        match &entry {
-            Entry::Line(line) => print(line),
-            Entry::Flush(_flushed) => {} // it is dropped at the end of this turn
+    let note = |dropped| format!("({} dropped: nobody read them)", plural(dropped, "line"));
+    for Entry(dropped, line, _printed) in entries {
+        if dropped > 0 {
+            print(&note(dropped));
         }
-        if entries.is_empty() {
-            match dropped.swap(0, Ordering::Relaxed) {
-                0 => {}
-                lines => print(&format!(
-                    "({} dropped: nobody read them)",
-                    plural(lines, "line")
-                )),
-            }
+        line.iter().for_each(|line| print(line));
+        if entries.is_empty() && counter.load(Ordering::Relaxed) > 0 {
+            print(&note(counter.swap(0, Ordering::Relaxed)));
         }
     }
 }

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::addr::{Address, DEFAULT_ADDRESS, reachable};
+use crate::addr::{DEFAULT_ADDRESS, reachable};
 use crate::lock;
 use crate::printer::Printer;
 use crate::trace::Trace;
-use crate::words::{command_line, error_message, plural, quoted};
+use crate::words::{command_line, error_message, plural, quoted, with_action};
 
 /// Intervals between two prints of the same kind of error, and of rejected clients.
 const ERROR_INTERVAL: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ pub struct Report {
     /// What is shown of socket calls.
     pub trace: Trace,
     stdout: Printer,
-    stderr: Arc<Printer>,
+    stderr: Printer,
     /// `None` over UDP, which has no connections.
     clients: Option<AtomicU64>,
     messages: AtomicU64,
@@ -60,7 +60,7 @@ impl Report {
         stdout: impl Write + Send + 'static,
         stderr: impl Write + Send + 'static,
     ) -> io::Result<Self> {
-        let stderr = Arc::new(Printer::new(stderr)?);
+        let stderr = Printer::new(stderr)?;
         Ok(Report {
             program,
             is_quiet: verbosity.quiet,
@@ -75,12 +75,11 @@ impl Report {
         })
     }
 
-    /// Prints the first lines: the address, a client to paste into a second terminal, and how to
-    /// stop.
+    /// Prints the address, a client to paste into a second terminal, and how to stop.
     pub fn listening(&self, bound: SocketAddr) {
         self.stdout.print(format!("listening on {bound}"));
         let client = command_line(self.program) + " client";
-        self.print_line(match Address::from(reachable(bound)).to_string() {
+        self.print_line(match reachable(bound).to_string() {
             address if address == DEFAULT_ADDRESS => format!("{client} 안녕하세요"),
             address => format!("{client} --address {} 안녕하세요", quoted(&address)),
         });
@@ -135,13 +134,12 @@ impl Report {
             clients.fetch_add(1, Ordering::Relaxed);
         }
         self.print_line(format_args!("client {peer} connected"));
-        let (messages, bytes, started) = (0, 0, Instant::now());
         ConnectionReport {
             report: self,
             peer,
-            messages,
-            bytes,
-            started,
+            messages: 0,
+            bytes: 0,
+            started: Instant::now(),
         }
     }
 
@@ -151,24 +149,20 @@ impl Report {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Prints the totals as the last line, unless quiet, and waits until everything is printed,
-    /// `limit` at most.
+    /// Prints the totals, unless quiet, and waits until everything is printed, `limit` at most.
     pub fn finish(&self, limit: Duration) {
         let total = |counter: &AtomicU64, noun| plural(counter.load(Ordering::Relaxed), noun);
-        let clients = self
-            .clients
-            .as_ref()
-            .map(|clients| total(clients, "client") + ", ");
+        let clients = match &self.clients {
+            Some(clients) => total(clients, "client") + ", ",
+            None => String::new(),
+        };
         let (messages, bytes) = (total(&self.messages, "message"), total(&self.bytes, "byte"));
-        let summary = format!(
-            "stopped: {}{messages}, {bytes}",
-            clients.unwrap_or_default()
-        );
+        let summary = format!("stopped: {clients}{messages}, {bytes}");
         let is_first = !self.has_finished.swap(true, Ordering::Relaxed);
-        let deadline = Instant::now() + limit;
+        let started = Instant::now();
         self.stdout.finish(is_first.then_some(summary), limit);
-        self.stderr
-            .finish(None, deadline.saturating_duration_since(Instant::now()));
+        let left = limit.saturating_sub(started.elapsed());
+        self.stderr.finish(None, left);
     }
 }
 
@@ -184,22 +178,19 @@ pub struct ConnectionReport<'a> {
 impl ConnectionReport<'_> {
     /// Counts one message.
     pub fn record_message(&mut self, message: &[u8]) {
-        let len = message.len() as u64;
-        (self.messages, self.bytes) = (self.messages + 1, self.bytes + len);
-        self.report.record(1, len);
+        self.messages += 1;
+        self.bytes += message.len() as u64;
+        self.report.record(1, message.len() as u64);
     }
 
     /// Prints the end of the connection, and the error that ended it.
     pub fn finish(self, result: io::Result<()>) {
         let (peer, seconds) = (self.peer, self.started.elapsed().as_secs_f64());
         let (messages, bytes) = (plural(self.messages, "message"), plural(self.bytes, "byte"));
-        let end = if result.is_ok() {
-            "disconnected"
-        } else {
-            "closed"
-        };
+        let mut end = "disconnected";
         if let Err(error) = result {
             self.report.print_error(format!("client {peer}: {error}"));
+            end = "closed";
         }
         let line = format!("client {peer} {end}: {messages}, {bytes}, {seconds:.1} s");
         self.report.print_line(line);
@@ -210,4 +201,18 @@ impl ConnectionReport<'_> {
 pub fn print_error(program: &str, error: impl Display) {
     let line = format!("{program}: {error}\n");
     let _ = io::stderr().write_all(line.as_bytes()); // stderr may be closed
+}
+
+/// Prints a reply on stdout.
+///
+/// # Errors
+///
+/// Returns an error if stdout is full, or closed; that one is the system's own, as it is.
+pub fn print_reply(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    let printed = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    printed.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => error,
+        _ => with_action("print the reply", &error),
+    })
 }

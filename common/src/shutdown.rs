@@ -13,20 +13,19 @@ use std::time::{Duration, Instant};
 
 use crate::addr::reachable;
 use crate::report::Report;
+use crate::words::with_action;
 use crate::{lock, spawn};
 
 /// How long after a shutdown request clients may go on sending, or be slow to read.
 pub const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
-/// How long after a shutdown request the process ends, whatever is still blocked. The promise is 2
-/// s, also on a busy machine.
+/// How long after a shutdown request the process ends at the latest; the promise is 2 s.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// How much of that is left for the last lines.
 const PRINT_PERIOD: Duration = Duration::from_millis(100);
 
-/// A second signal within this time is the first one: timeout(1) sends it to the process, and then
-/// to its group.
+/// A second signal within this time is the first one: timeout(1) signals process and group.
 const SAME_SIGNAL_PERIOD: Duration = Duration::from_millis(100);
 
 const WAKE_UP_TIMEOUT: Duration = Duration::from_millis(200);
@@ -39,34 +38,35 @@ pub struct Shutdown(Arc<State>);
 struct State {
     /// Written once, and read without a lock.
     requested: OnceLock<Instant>,
-    registry: Mutex<Registry>,
-}
-
-/// What threads may be blocked in.
-#[derive(Default)]
-struct Registry {
-    /// A clone: once it is dropped, there is a file descriptor for the connection that wakes
-    /// `accept`.
-    listener: Option<TcpListener>,
-    streams: Vec<Weak<TcpStream>>,
+    /// A clone. Its drop frees a file descriptor for the connection that wakes `accept`.
+    listener: Mutex<Option<TcpListener>>,
+    streams: Mutex<Vec<Weak<TcpStream>>>,
 }
 
 impl Shutdown {
+    /// Handles Ctrl-C and SIGTERM from now on. Fails if the system has no thread left.
+    pub(crate) fn handle_ctrl_c(&self, report: &Arc<Report>, exit: fn(i32) -> !) -> io::Result<()> {
+        let (shutdown, report) = (self.clone(), Arc::clone(report));
+        let set = ctrlc::set_handler(move || shutdown.interrupt(&report, exit));
+        set.map_err(|error| match error {
+            ctrlc::Error::System(error) => with_action("handle Ctrl-C", &error),
+            error => io::Error::other(error),
+        })
+    }
+
     /// Handles Ctrl-C. The first requests a graceful shutdown, forces it after the grace period,
     /// and ends the process if that does not help either: on Windows nothing ends a blocked read
-    /// (rust-lang/rust#121594). The second ends the process immediately. `exit` is called with the
-    /// exit status.
-    pub fn interrupt(&self, report: &Arc<Report>, exit: fn(i32) -> !) {
-        match self.0.requested.get() {
-            Some(first) if first.elapsed() < SAME_SIGNAL_PERIOD => return,
+    /// (rust-lang/rust#121594). The second ends the process immediately, by `exit`.
+    fn interrupt(&self, report: &Arc<Report>, exit: fn(i32) -> !) {
+        match self.elapsed() {
+            Some(elapsed) if elapsed < SAME_SIGNAL_PERIOD => return,
             Some(_) => exit(130), // what a shell reports for a program that Ctrl-C ended
             None => drop(self.0.requested.set(Instant::now())),
         }
         let (shutdown, report) = (self.clone(), Arc::clone(report));
         let force = move || {
             shutdown.request();
-            // Nothing to wait for: if the server ends earlier, so does the process, and this thread
-            // with it.
+            // There is nothing to wait for: if the server ends earlier, so does the process.
             thread::sleep(GRACE_PERIOD);
             shutdown.end_streams(net::Shutdown::Both);
             thread::sleep(shutdown.time_left().saturating_sub(PRINT_PERIOD));
@@ -78,27 +78,27 @@ impl Shutdown {
         }
     }
 
-    /// Requests a graceful shutdown: wakes `accept`, and ends each read once it has returned what
-    /// has arrived.
+    /// Requests a graceful shutdown: wakes `accept`, and ends reads after what has arrived.
     pub fn request(&self) {
         self.0.requested.get_or_init(Instant::now);
         // On Windows, a client that is still sending would be reset.
         if cfg!(not(windows)) {
             self.end_streams(net::Shutdown::Read);
         }
-        if let Some(listener) = lock(&self.0.registry).listener.take() {
+        if let Some(listener) = lock(&self.0.listener).take() {
             wake_accept(listener);
         }
     }
 
     fn end_streams(&self, direction: net::Shutdown) {
-        for stream in lock(&self.0.registry)
-            .streams
-            .iter()
-            .filter_map(Weak::upgrade)
-        {
+        for stream in lock(&self.0.streams).iter().filter_map(Weak::upgrade) {
             let _ = stream.shutdown(direction); // fails only if the client has disconnected
         }
+    }
+
+    /// Returns how long ago a shutdown was requested.
+    fn elapsed(&self) -> Option<Duration> {
+        self.0.requested.get().map(Instant::elapsed)
     }
 
     /// Returns `true` if a shutdown was requested.
@@ -108,35 +108,23 @@ impl Shutdown {
 
     /// Returns `true` if a shutdown was requested more than [`GRACE_PERIOD`] ago.
     pub fn grace_period_expired(&self) -> bool {
-        self.0
-            .requested
-            .get()
-            .is_some_and(|requested| requested.elapsed() > GRACE_PERIOD)
+        self.elapsed().is_some_and(|elapsed| elapsed > GRACE_PERIOD)
     }
 
     /// Returns how long the rest of a shutdown may take.
-    pub fn time_left(&self) -> Duration {
-        let elapsed = self
-            .0
-            .requested
-            .get()
-            .map_or(Duration::ZERO, Instant::elapsed);
-        SHUTDOWN_TIMEOUT.saturating_sub(elapsed)
+    pub(crate) fn time_left(&self) -> Duration {
+        SHUTDOWN_TIMEOUT.saturating_sub(self.elapsed().unwrap_or_default())
     }
 
-    /// Makes a shutdown request wake a thread that is blocked in this listener's `accept`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if no file descriptor is left.
-    pub fn register_listener(&self, listener: &TcpListener) -> io::Result<()> {
-        lock(&self.0.registry).listener = Some(listener.try_clone()?);
+    /// Makes a shutdown request wake this listener's `accept`. Fails if no descriptor is left.
+    pub(crate) fn register_listener(&self, listener: &TcpListener) -> io::Result<()> {
+        *lock(&self.0.listener) = Some(listener.try_clone()?);
         Ok(())
     }
 
     /// Makes a shutdown request end this stream's reads, as long as the stream is open.
-    pub fn register_stream(&self, stream: &Arc<TcpStream>) {
-        let streams = &mut lock(&self.0.registry).streams;
+    pub(crate) fn register_stream(&self, stream: &Arc<TcpStream>) {
+        let mut streams = lock(&self.0.streams);
         if streams.len() == streams.capacity() {
             streams.retain(|stream| stream.strong_count() > 0); // before it has to grow
         }
@@ -147,10 +135,9 @@ impl Shutdown {
     }
 
     /// Reverses [`register_stream`](Self::register_stream).
-    pub fn unregister_stream(&self, stream: &Arc<TcpStream>) {
-        lock(&self.0.registry)
-            .streams
-            .retain(|other| other.as_ptr() != Arc::as_ptr(stream));
+    pub(crate) fn unregister_stream(&self, stream: &Arc<TcpStream>) {
+        let is_other = |other: &Weak<_>| other.as_ptr() != Arc::as_ptr(stream);
+        lock(&self.0.streams).retain(is_other);
     }
 }
 

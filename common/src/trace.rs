@@ -1,13 +1,12 @@
 //! `--trace`: every socket call and its bytes, on stderr.
 //!
 //! ```text
-//!   2.104315 127.0.0.1:50412 recv 8 bytes: ec9588 eb8595 ed95..  "안녕" (cut: 2 of 3 bytes, 1
-//! awaited)
+//! 2.104315 127.0.0.1:50412 recv 5 bytes: ec9588 eb85..  "안" (cut: 2 of 3 bytes, 1 awaited)
 //! ```
 
 use std::fmt::Display;
 use std::io;
-use std::sync::Arc;
+
 use std::time::{Duration, Instant};
 
 use crate::printer::Printer;
@@ -18,12 +17,12 @@ const SHOWN: usize = 12;
 
 /// The tracer. If it is off, it costs the test of a flag.
 #[derive(Clone)]
-pub struct Trace(Option<(Instant, Arc<Printer>)>);
+pub struct Trace(Option<(Instant, Printer)>);
 
 impl Trace {
     /// A trace whose clock starts now, on a printer of stderr.
-    pub fn new(is_on: bool, stderr: &Arc<Printer>) -> Self {
-        Trace(is_on.then(|| (Instant::now(), Arc::clone(stderr))))
+    pub(crate) fn new(is_on: bool, stderr: &Printer) -> Self {
+        Trace(is_on.then(|| (Instant::now(), stderr.clone())))
     }
 
     /// A trace with a printer of its own, for a client.
@@ -33,13 +32,10 @@ impl Trace {
     /// Returns an error if the printer's thread cannot be started.
     pub fn to_stderr(is_on: bool) -> io::Result<Self> {
         let printer = is_on.then(|| Printer::new(io::stderr())).transpose()?;
-        Ok(Trace(
-            printer.map(|printer| (Instant::now(), Arc::new(printer))),
-        ))
+        Ok(Trace(printer.map(|printer| (Instant::now(), printer))))
     }
 
-    /// Waits until everything is printed, for a program that is about to end, but not longer than a
-    /// second.
+    /// Waits until everything is printed, for a program that is about to end; a second at most.
     pub fn finish(&self) {
         if let Some((_, printer)) = &self.0 {
             printer.finish(None, Duration::from_secs(1));
@@ -63,9 +59,11 @@ impl Trace {
     }
 }
 
-/// Returns `: ec9588 [ff]  "안\xFF"`, one group per character or invalid bytes, abbreviated in the
-/// middle.
+/// Returns `: ec9588 [ff]  "안\xFF"`: a group per character, abbreviated in the middle.
 fn describe(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return String::new();
+    }
     let (mut hex, mut text, mut note) = (Vec::new(), Vec::new(), String::new());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -88,18 +86,11 @@ fn describe(bytes: &[u8]) -> String {
             }
         }
     }
-    match bytes {
-        [] => String::new(),
-        _ => format!(
-            ": {}  \"{}\"{note}",
-            abbreviate(&hex, " "),
-            abbreviate(&text, "")
-        ),
-    }
+    let (hex, text) = (abbreviate(&hex, " "), abbreviate(&text, ""));
+    format!(": {hex}  \"{text}\"{note}")
 }
 
-/// Returns how many bytes are missing, if these are the beginning of a character (RFC 3629, section
-/// 3).
+/// Returns how many bytes are missing, if these begin a character (RFC 3629, section 3).
 fn awaited(bytes: &[u8]) -> Option<usize> {
     let len = match bytes.first()? {
         0xf0.. => 4,

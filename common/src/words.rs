@@ -8,8 +8,7 @@ pub fn plural(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Returns the system's sentence for an error, without the period (Windows) or the number (std)
-/// after it.
+/// Returns an error's sentence, without the period (Windows) or the number (std) after it.
 ///
 /// ```
 /// let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
@@ -23,8 +22,8 @@ pub fn error_message(error: &io::Error) -> String {
 
 /// Returns the error, preceded by what could not be done.
 pub fn with_action(action: &str, error: &io::Error) -> io::Error {
-    let message = format!("cannot {action}: {}", error_message(error));
-    io::Error::new(error.kind(), message)
+    let reason = error_message(error);
+    io::Error::new(error.kind(), format!("cannot {action}: {reason}"))
 }
 
 /// Returns an error as the servers send it; over TCP it is a line.

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use common::addr::{Address, DEFAULT_ADDRESS};
 use common::framing::Framing;
-use common::report::print_error;
-use common::timeout::{is_timeout, parse_timeout, socket_timeout};
+use common::report::{print_error, print_reply};
+use common::timeout::{is_timeout, parse_timeout};
 use common::trace::Trace;
 use common::usage::address_note;
 use common::words::with_action;
@@ -60,8 +60,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// Returns an error if not everything could be sent, or no reply arrived in time. What arrived is
-/// printed.
+/// Returns an error if not everything could be sent, or no reply arrived in time.
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     if let Some(note) = address_note(&options.message) {
         print_error("tcp-echo", note);
@@ -74,23 +73,30 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
 fn exchange(options: &Options, trace: &Trace) -> Result<(), Box<dyn Error>> {
     let server = &options.address;
-    let stream = Arc::new(server.connect(options.timeout)?);
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(POLL_INTERVAL))?;
+    let exchange = Arc::new(Exchange {
+        options: options.clone(),
+        trace: trace.clone(),
+        stream: server.connect(options.timeout)?,
+        due: Mutex::default(),
+    });
+    exchange.stream.set_nodelay(true)?;
+    exchange.stream.set_read_timeout(Some(POLL_INTERVAL))?;
     trace.call(server, "connect");
-    let due = Arc::new(Mutex::new(Due::new(options.framing)));
-    let sent = start_sender(&stream, &due, options, trace)?;
-    let last_byte = receive(&stream, &due, options, trace)?;
+    let sent = start_sender(Arc::clone(&exchange))?;
+    let end = exchange.receive()?;
     let is_message = !options.message.is_empty();
-    if is_message && last_byte.is_some_and(|byte| byte != b'\n') {
-        print(b"\n")?; // the shell's prompt comes next
+    if is_message && !end.is_empty() && !end.ends_with(b"\n") {
+        print_reply(b"\n")?; // the shell's prompt comes next
     }
     match sent.recv_timeout(POLL_INTERVAL) {
         // A full server replies before it has read anything.
-        _ if is_message && last_byte.is_some() => Ok(()),
-        Ok(Ok(0)) => Ok(()),
-        Ok(Ok(_)) if last_byte.is_some() => Ok(()),
-        Ok(Ok(_)) => Err(format!("{server} closed the connection without a reply").into()),
+        _ if is_message && !end.is_empty() => Ok(()),
+        Ok(Ok(sent)) if sent > 0 && end.is_empty() => {
+            Err(format!("{server} closed the connection without a reply").into())
+        }
+        Ok(Ok(_)) if exchange.is_answered(&lock(&exchange.due)) => Ok(()),
+        Ok(Ok(_)) if contains_error(&end) => Ok(()),
+        Ok(Ok(_)) => Err(format!("{server} closed the connection before it replied to all").into()),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(format!("{server} closed the connection before everything was sent").into()),
     }
@@ -98,150 +104,137 @@ fn exchange(options: &Options, trace: &Trace) -> Result<(), Box<dyn Error>> {
 
 /// Starts a thread that sends the input to its end, and reports its length.
 ///
-/// It is not a scoped thread: if the server closes while a person is typing, nothing can end the
-/// read of that input.
-fn start_sender(
-    stream: &Arc<TcpStream>,
-    due: &Arc<Mutex<Due>>,
-    options: &Options,
-    trace: &Trace,
-) -> io::Result<mpsc::Receiver<io::Result<usize>>> {
-    let (stream, due) = (Arc::clone(stream), Arc::clone(due));
-    let (options, trace) = (options.clone(), trace.clone());
+/// Not a scoped thread: if the server closes while a person is typing, nothing ends that read.
+fn start_sender(exchange: Arc<Exchange>) -> io::Result<mpsc::Receiver<io::Result<usize>>> {
     let (done, sent) = mpsc::channel();
     spawn(move || {
-        let result = send(&stream, &due, &options, &trace);
-        lock(&due).start_waiting().has_sent_all = true;
+        let result = exchange.send();
+        lock(&exchange.due).has_sent_all = true;
+        exchange.count(&[], 1);
         // Tells the server that the last message is complete.
-        let _ = stream.shutdown(Shutdown::Write);
-        done.send(result)
+        let _ = exchange.stream.shutdown(Shutdown::Write);
+        let _ = done.send(result);
     })?;
     Ok(sent)
 }
 
-fn send(
-    mut stream: &TcpStream,
-    due: &Mutex<Due>,
-    options: &Options,
-    trace: &Trace,
-) -> io::Result<usize> {
-    let message = options.message.join(" ");
-    let mut input: Box<dyn Read> = match options.framing {
-        _ if message.is_empty() => Box::new(io::stdin()),
-        Framing::Line => Box::new(Cursor::new(message + "\n")),
-        Framing::Chunk | Framing::Raw => Box::new(Cursor::new(message)),
-    };
-    let (mut buffer, mut total) = (vec![0; 65_536], 0);
-    loop {
-        let len = match input.read(&mut buffer) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            result => result.map_err(|error| with_action("read the input", &error))?,
-        };
-        if len == 0 {
-            return Ok(total);
-        }
-        for piece in buffer[..len].chunks(options.cut.map_or(len, NonZeroUsize::get)) {
-            if total > 0 && options.cut.is_some() {
-                // It is what --pause is for.
-                thread::sleep(Duration::from_millis(options.pause.into()));
-            }
-            lock(due).start_waiting().add(piece, 1);
-            // Before the call: the reply may be faster than our line.
-            trace.bytes(&options.address, "send", piece);
-            let sent = stream.write_all(piece);
-            sent.map_err(|error| with_action("send everything", &error))?;
-            total += piece.len();
-        }
-    }
-}
-
-/// Prints what arrives until the server ends its side, and returns the last byte.
-fn receive(
-    mut stream: &TcpStream,
-    due: &Mutex<Due>,
-    options: &Options,
-    trace: &Trace,
-) -> Result<Option<u8>, Box<dyn Error>> {
-    let (mut buffer, mut last_byte) = (vec![0; 65_536], None);
-    loop {
-        let len = match stream.read(&mut buffer) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) if is_timeout(&error) => {
-                let timeout = socket_timeout(options.timeout);
-                if timeout.is_some_and(|timeout| lock(due).waited() > timeout) {
-                    let (server, seconds) = (&options.address, options.timeout.as_secs_f64());
-                    return Err(format!(
-                        "no reply from {server}: nothing has arrived for {seconds} s\n\
-                         the server may be serving another client: --timeout 60 waits longer"
-                    )
-                    .into());
-                }
-                continue;
-            }
-            result => result.map_err(|error| with_action("receive", &error))?,
-        };
-        trace.bytes(&options.address, "recv", &buffer[..len]);
-        if len == 0 {
-            return Ok(last_byte);
-        }
-        last_byte = Some(buffer[len - 1]);
-        print(&buffer[..len])?;
-        let mut due = lock(due);
-        due.add(&buffer[..len], -1);
-        due.since = Instant::now();
-    }
+/// What the thread that sends and the thread that receives share.
+struct Exchange {
+    options: Options,
+    trace: Trace,
+    stream: TcpStream,
+    due: Mutex<Due>,
 }
 
 /// What the server owes the client: the bytes and lines that were sent and have not come back, or
 /// the end of its stream.
+#[derive(Default)]
 struct Due {
-    framing: Framing,
     bytes: i64,
     lines: i64,
     has_sent_all: bool,
-    /// When the client began to wait, or when the last byte arrived.
-    since: Instant,
+    /// When the client began to wait for it, or when the last byte arrived.
+    since: Option<Instant>,
 }
 
-impl Due {
-    fn new(framing: Framing) -> Self {
-        Due {
-            framing,
-            bytes: 0,
-            lines: 0,
-            has_sent_all: false,
-            since: Instant::now(),
+impl Exchange {
+    fn send(&self) -> io::Result<usize> {
+        let options = &self.options;
+        let message = options.message.join(" ");
+        let mut input: Box<dyn Read> = match options.framing {
+            _ if message.is_empty() => Box::new(io::stdin()),
+            Framing::Line => Box::new(Cursor::new(message + "\n")),
+            Framing::Chunk | Framing::Raw => Box::new(Cursor::new(message)),
+        };
+        let (mut buffer, mut total) = (vec![0; 65_536], 0);
+        loop {
+            let len = match input.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                result => result.map_err(|error| with_action("read the input", &error))?,
+            };
+            if len == 0 {
+                return Ok(total);
+            }
+            for piece in buffer[..len].chunks(options.cut.map_or(len, NonZeroUsize::get)) {
+                if total > 0 && options.cut.is_some() {
+                    // It is what --pause is for.
+                    thread::sleep(Duration::from_millis(options.pause.into()));
+                }
+                // Both before the call: the reply may be faster than our line.
+                self.count(piece, 1);
+                self.trace.bytes(&options.address, "send", piece);
+                let sent = (&self.stream).write_all(piece);
+                sent.map_err(|error| with_action(&self.action("send everything to"), &error))?;
+                total += piece.len();
+            }
         }
     }
 
-    fn add(&mut self, bytes: &[u8], sign: i64) {
-        self.bytes += sign * bytes.len() as i64;
-        self.lines += sign * bytes.iter().filter(|byte| **byte == b'\n').count() as i64;
-    }
-
-    /// A reply contains its message, so it is at least as long. An error reply need not be, but it
-    /// is a line.
-    fn is_due(&self) -> bool {
-        self.has_sent_all || self.lines > 0 || self.framing != Framing::Line && self.bytes > 0
-    }
-
-    fn start_waiting(&mut self) -> &mut Self {
-        if !self.is_due() {
-            self.since = Instant::now();
+    /// Prints what arrives until the server ends its side, and returns the last bytes of it.
+    fn receive(&self) -> Result<Vec<u8>, Box<dyn Error>> {
+        let (mut buffer, mut end) = (vec![0; 65_536], Vec::new());
+        loop {
+            let received = match (&self.stream).read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if is_timeout(&error) => {
+                    self.check_timeout()?;
+                    continue;
+                }
+                Err(error) => return Err(with_action(&self.action("receive from"), &error).into()),
+                Ok(len) => &buffer[..len],
+            };
+            self.trace.bytes(&self.options.address, "recv", received);
+            if received.is_empty() {
+                return Ok(end);
+            }
+            end.extend_from_slice(received);
+            end.drain(..end.len().saturating_sub(MAX_ERROR_LEN));
+            print_reply(received)?;
+            self.count(received, -1);
         }
-        self
     }
 
-    fn waited(&self) -> Duration {
-        if self.is_due() {
-            self.since.elapsed()
-        } else {
-            Duration::ZERO
+    /// Adds bytes that were sent to what is due, or takes away those that were received (`sign` is
+    /// -1); the wait for the rest begins with these.
+    ///
+    /// A reply is at least as long as its message. An error reply need not be, but it is a line.
+    fn count(&self, bytes: &[u8], sign: i64) {
+        let mut due = lock(&self.due);
+        due.bytes += sign * bytes.len() as i64;
+        due.lines += sign * bytes.iter().filter(|byte| **byte == b'\n').count() as i64;
+        let is_due = due.has_sent_all || !self.is_answered(&due);
+        let since = due.since.filter(|_| sign > 0).unwrap_or_else(Instant::now);
+        due.since = is_due.then_some(since);
+    }
+
+    fn is_answered(&self, due: &Due) -> bool {
+        due.lines <= 0 && (self.options.framing == Framing::Line || due.bytes <= 0)
+    }
+
+    fn action(&self, verb: &str) -> String {
+        format!("{verb} {}", self.options.address)
+    }
+
+    fn check_timeout(&self) -> Result<(), String> {
+        let (due, timeout) = (lock(&self.due), self.options.timeout);
+        if timeout.is_zero() || due.since.is_none_or(|since| since.elapsed() <= timeout) {
+            return Ok(());
         }
+        let what = match self.is_answered(&due) {
+            true => "end of the stream",
+            false => "reply",
+        };
+        let (server, seconds) = (&self.options.address, timeout.as_secs_f64());
+        Err(format!(
+            "no {what} from {server}: nothing has arrived for {seconds} s\n\
+             the server may be serving another client: --timeout 60 waits longer"
+        ))
     }
 }
 
-fn print(bytes: &[u8]) -> io::Result<()> {
-    let mut stdout = io::stdout();
-    stdout.write_all(bytes).and_then(|()| stdout.flush())
+/// Maximum length of an error reply, after which a server may close without answering the rest.
+const MAX_ERROR_LEN: usize = 200;
+
+fn contains_error(end: &[u8]) -> bool {
+    end.windows(7).any(|bytes| bytes == b"error: ")
 }

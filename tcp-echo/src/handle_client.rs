@@ -1,5 +1,4 @@
-//! One client: receive, reply, until it disconnects. `threaded-echo` uses it as it is, on other
-//! threads.
+//! One client: receive, reply, until it disconnects. `threaded-echo` uses it on other threads.
 
 use std::io;
 use std::time::Duration;
@@ -13,12 +12,8 @@ use common::timeout::parse_timeout;
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// What each reply begins with (--prefix= for a plain echo)
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "서버로부터 응답: ",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, value_name = "TEXT", default_value = "서버로부터 응답: ")]
+    #[arg(allow_hyphen_values = true)]
     pub prefix: String,
     /// Where a message ends: chunk, line or raw
     #[arg(long, default_value = "chunk")]
@@ -42,10 +37,8 @@ fn echo_messages(
 ) -> io::Result<()> {
     connection.configure(options.idle_timeout)?;
     let is_line = options.framing == Framing::Line;
-    let prefix = match options.framing {
-        Framing::Raw => "",
-        Framing::Chunk | Framing::Line => &options.prefix,
-    };
+    let is_raw = options.framing == Framing::Raw;
+    let prefix = if is_raw { "" } else { &options.prefix };
     let mut messages = MessageReader::new(options.framing);
     loop {
         let is_end = messages.fill(connection)? == 0;

@@ -1,17 +1,11 @@
-//! The edge of `tcp-echo`: arguments, Ctrl-C and the exit status. The other two programs have the
-//! same, word for word where it can be.
+//! The edge of `tcp-echo`: arguments, Ctrl-C, exit status; alike in the other two programs.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
-use std::io;
 use std::process::{self, ExitCode};
-use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
-use common::addr::{Address, DEFAULT_ADDRESS};
-use common::report::{Report, Verbosity};
-use common::shutdown::Shutdown;
-use common::usage;
+use clap::{Parser, Subcommand};
+use common::usage::{self, ServerArgs};
 use tcp_echo::{client, handle_client, server};
 
 const PROGRAM: &str = "tcp-echo";
@@ -21,7 +15,7 @@ const PROGRAM: &str = "tcp-echo";
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(flatten)]
-    server: ServerArgs,
+    server: ServerArgs<handle_client::Options>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -29,43 +23,27 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Reply to each message with the prefix and the message (the default)
-    Server(ServerArgs),
+    Server(ServerArgs<handle_client::Options>),
     /// Send a message, or stdin, and print the replies
     Client(client::Options),
 }
 
-#[derive(Args)]
-struct ServerArgs {
-    /// Where to listen (port 0 = any free port)
-    #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_ADDRESS)]
-    address: Address,
-    #[command(flatten)]
-    options: handle_client::Options,
-    #[command(flatten)]
-    verbosity: Verbosity,
-}
-
 fn main() -> ExitCode {
-    let cli: Cli = match usage::parse(PROGRAM) {
-        Ok(cli) => cli,
-        Err(status) => return status,
-    };
-    let result = match cli.command.unwrap_or(Command::Server(cli.server)) {
-        Command::Server(args) => run_server(&args),
-        Command::Client(options) => client::run(&options),
-    };
-    usage::exit_code(PROGRAM, result)
+    usage::run(PROGRAM, |cli: Cli| {
+        match cli.command.unwrap_or(Command::Server(cli.server)) {
+            Command::Server(args) => run_server(&args),
+            Command::Client(options) => client::run(&options),
+        }
+    })
 }
 
-fn run_server(args: &ServerArgs) -> Result<(), Box<dyn Error>> {
+fn run_server(args: &ServerArgs<handle_client::Options>) -> Result<(), Box<dyn Error>> {
     let listener = args.address.listen()?;
-    let (stdout, stderr) = (io::stdout(), io::stderr());
-    let report = Arc::new(Report::new(PROGRAM, true, args.verbosity, stdout, stderr)?);
-    let shutdown = Shutdown::default();
-    let (signal, last_report) = (shutdown.clone(), Arc::clone(&report));
-    // Ctrl-C and SIGTERM.
-    ctrlc::set_handler(move || signal.interrupt(&last_report, process::exit))?;
-    server::serve(&listener, &args.options, &shutdown, &report)?;
-    report.finish(shutdown.time_left());
-    Ok(())
+    usage::run_server(
+        PROGRAM,
+        true,
+        args.verbosity,
+        process::exit,
+        |shutdown, report| server::serve(&listener, &args.options, shutdown, report),
+    )
 }

@@ -12,8 +12,7 @@ use common::shutdown::Shutdown;
 
 use crate::handle_client::{Options, handle_client};
 
-/// Serves one client after the other until a shutdown is requested. Client errors never stop the
-/// server.
+/// Serves one client after the other until a shutdown is requested. Client errors never stop it.
 ///
 /// # Errors
 ///

@@ -1,5 +1,4 @@
-//! The same server with a pool: a fixed number of threads, and a queue from which they take
-//! clients.
+//! The same server with a pool: a fixed number of threads take clients from a queue.
 
 use std::io;
 use std::net::TcpListener;
@@ -12,8 +11,7 @@ use common::words::with_action;
 use crossbeam_channel::bounded;
 use tcp_echo::handle_client::{Options, handle_client};
 
-/// Serves as many clients at once as there are workers, until a shutdown is requested; `queue_len`
-/// more may wait.
+/// Serves a client per worker at once, until a shutdown is requested; `queue_len` more may wait.
 ///
 /// # Errors
 ///

@@ -1,7 +1,6 @@
 //! The server: accept a client, let a thread of its own handle it, accept the next.
 //!
-//! `handle_client` is `tcp-echo`'s, as it is: only the thread that runs it differs. Read the two
-//! files side by side.
+//! `handle_client` is `tcp-echo`'s: only its thread differs. Read the two files side by side.
 
 use std::io;
 use std::net::TcpListener;

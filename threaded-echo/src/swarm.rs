@@ -5,12 +5,12 @@
 //! thread per client they are side by side, against a pool of four they come by fours.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::net::TcpStream;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,6 @@ use common::addr::{Address, DEFAULT_ADDRESS};
 use common::timeout::{is_timeout, parse_timeout, socket_timeout};
 use common::trace::{Trace, escape_bytes};
 use common::words::{error_message, plural, with_action};
-use crossbeam_channel::unbounded;
 
 /// What the clients do.
 #[derive(Debug, clap::Args)]
@@ -56,18 +55,17 @@ const MAX_THREADS: usize = 10_000;
 ///
 /// Returns a hint unless the input is a number from 1 to 10,000.
 pub fn parse_count(input: &str) -> Result<usize, String> {
-    let count = input
-        .parse()
-        .ok()
-        .filter(|count| (1..=MAX_THREADS).contains(count));
-    count.ok_or_else(|| {
-        format!("write a number from 1 to {MAX_THREADS}: a process has room for that many threads")
-    })
+    match input.parse() {
+        Ok(count) if (1..=MAX_THREADS).contains(&count) => Ok(count),
+        _ => Err(format!(
+            "write a number from 1 to {MAX_THREADS}: a process has room for that many threads"
+        )),
+    }
 }
 
 /// When things happened to one client, counted from the start of the swarm.
 #[derive(Debug, Clone, Default)]
-pub struct ClientTimeline {
+struct ClientTimeline {
     number: usize,
     first_reply: Option<Duration>,
     finished: Duration,
@@ -83,76 +81,67 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let trace = Trace::to_stderr(options.trace)?;
     let timelines = run_clients(options, &trace)?;
     trace.finish();
-    let errors: Vec<_> = timelines
-        .iter()
-        .filter_map(|timeline| timeline.error.clone())
-        .collect();
-    if let (true, Some(error)) = (timelines[0].first_reply.is_none(), errors.first()) {
-        return Err(error.clone().into()); // nobody was served: there is nothing to draw
+    let errors: Vec<_> = timelines.iter().flat_map(|client| &client.error).collect();
+    if let (None, [error, ..]) = (timelines[0].first_reply, &errors[..]) {
+        return Err(error.as_str().into()); // nobody was served: there is nothing to draw
     }
     let messages = plural(options.messages.get().into(), "message");
-    let (clients, pause) = (plural(options.clients as u64, "client"), options.pause);
-    let title = format!(
-        "{clients} at {}, {messages} each, {pause} ms apart",
-        options.address
-    );
+    let (server, pause) = (&options.address, options.pause);
+    let clients = plural(options.clients as u64, "client");
+    let title = format!("{clients} at {server}, {messages} each, {pause} ms apart");
     let _ = writeln!(io::stdout(), "{title}\n{}", text_chart(&timelines)); // stdout may be closed
     if let Some(file) = &options.svg {
         let action = format!("write {}", file.display());
         let saved = fs::write(file, svg_chart(&timelines, &title));
         saved.map_err(|error| with_action(&action, &error))?;
     }
-    match errors.first() {
-        None => Ok(()),
-        Some(error) => {
-            Err(format!("{} failed: {error}", plural(errors.len() as u64, "client")).into())
-        }
+    let failed = plural(errors.len() as u64, "client");
+    match errors[..] {
+        [] => Ok(()),
+        [error, ..] => Err(format!("{failed} failed: {error}").into()),
     }
 }
 
 /// Returns the timelines, sorted by the first reply.
 fn run_clients(options: &Options, trace: &Trace) -> io::Result<Vec<ClientTimeline>> {
     let mut timelines = vec![ClientTimeline::default(); options.clients];
-    let (sender, events) = unbounded();
+    let all = options.clients * usize::from(options.messages.get());
+    let (sender, replies) = mpsc::channel();
     let started = Instant::now();
     thread::scope(|scope| {
-        for (index, timeline) in timelines.iter_mut().enumerate() {
-            timeline.number = index + 1;
-            let (number, sender) = (timeline.number, sender.clone());
+        for (timeline, number) in timelines.iter_mut().zip(1..) {
+            timeline.number = number;
+            let sender = sender.clone();
             let client = move || {
-                let send = |event| sender.send((index, started.elapsed(), event)).is_ok();
                 let result = run_client(number, options, trace, || {
-                    send(None);
+                    let replied = started.elapsed();
+                    timeline.first_reply.get_or_insert(replied);
+                    let _ = sender.send(());
                 });
-                send(Some(result))
+                (timeline.finished, timeline.error) = (started.elapsed(), result.err());
             };
-            thread::Builder::new().spawn_scoped(scope, client)?;
+            let started = thread::Builder::new().spawn_scoped(scope, client);
+            started.map_err(|error| with_action("start a thread", &error))?;
         }
         drop(sender); // the loop below ends when the last client has dropped its clone
-        let (mut replies, all) = (0, options.clients * usize::from(options.messages.get()));
-        show_progress(replies, all);
-        for (index, moment, event) in events {
-            let timeline = &mut timelines[index];
-            match event {
-                None => {
-                    (timeline.first_reply, replies) =
-                        (timeline.first_reply.or(Some(moment)), replies + 1)
-                }
-                Some(result) => (timeline.finished, timeline.error) = (moment, result.err()),
-            }
-            show_progress(replies, all);
+        show_progress(0, all);
+        for (count, ()) in (1..).zip(replies) {
+            show_progress(count, all);
         }
-        timelines.sort_by_key(|client| (client.first_reply.is_none(), client.first_reply));
-        Ok(timelines)
-    })
+        if io::stderr().is_terminal() {
+            let _ = writeln!(io::stderr()); // ends the line of the bar
+        }
+        Ok::<_, io::Error>(())
+    })?;
+    timelines.sort_by_key(|client| (client.first_reply.is_none(), client.first_reply));
+    Ok(timelines)
 }
 
 fn show_progress(replies: usize, all: usize) {
     let mut stderr = io::stderr();
     if stderr.is_terminal() {
         let bar = "#".repeat(replies * 40 / all);
-        let end = if replies == all { "\n" } else { "" };
-        let _ = write!(stderr, "\r{bar:.<40} {replies}/{all} replies{end}");
+        let _ = write!(stderr, "\r{bar:.<40} {replies}/{all} replies");
     }
 }
 
@@ -163,10 +152,8 @@ fn run_client(
     trace: &Trace,
     mut replied: impl FnMut(),
 ) -> Result<(), String> {
-    let (mut stream, name) = (
-        options.address.connect(options.timeout)?,
-        format!("client {number}"),
-    );
+    let mut stream = options.address.connect(options.timeout)?;
+    let name = format!("client {number}");
     trace.call(&name, "connect");
     for turn in 1..=options.messages.get() {
         if turn > 1 {
@@ -188,8 +175,9 @@ fn run_client(
 /// Maximum length of a reply, so that a server that sends forever does not fill the memory.
 const MAX_REPLY_LEN: usize = 65_536;
 
-/// Sends a message, and returns whatever the server puts before it, and the message. The reply may
-/// arrive in pieces.
+const NO_REPLY: &str = "the server closed the connection without a reply";
+
+/// Sends a message, and returns the reply: it ends with the message, and may arrive in pieces.
 fn request(stream: &mut TcpStream, message: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(socket_timeout(timeout))?;
@@ -199,16 +187,11 @@ fn request(stream: &mut TcpStream, message: &[u8], timeout: Duration) -> io::Res
     while !reply.ends_with(message) {
         if reply.ends_with(b"\n") || reply.len() > MAX_REPLY_LEN {
             let start = escape_bytes(&reply[..reply.len().min(200)]);
-            return Err(io::Error::other(format!(
-                "the server sent another reply: {start}"
-            )));
+            let reason = format!("the server sent another reply: {start}");
+            return Err(io::Error::other(reason));
         }
         match stream.read(&mut buffer) {
-            Ok(0) => {
-                return Err(io::Error::other(
-                    "the server closed the connection without a reply",
-                ));
-            }
+            Ok(0) => return Err(io::Error::other(NO_REPLY)),
             Ok(len) => reply.extend_from_slice(&buffer[..len]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -224,46 +207,31 @@ fn end(timelines: &[ClientTimeline]) -> f64 {
 }
 
 impl ClientTimeline {
-    /// Returns where its bar changes from waiting to served, and where it ends, if the longest has
-    /// `width` columns.
+    /// Returns where its bar changes to served, and where it ends; the longest has `width` columns.
     fn columns(&self, end: f64, width: usize) -> (usize, usize) {
-        let column =
-            |moment: Duration| (moment.as_secs_f64() / end * width as f64).round() as usize;
+        let column = |time: Duration| (time.as_secs_f64() / end * width as f64).round() as usize;
         let finished = column(self.finished).max(1);
-        (
-            self.first_reply
-                .map_or(finished, |first| column(first).min(finished - 1)),
-            finished,
-        )
+        let served = |first: Duration| column(first).min(finished - 1);
+        (self.first_reply.map_or(finished, served), finished)
     }
 }
 
 /// Returns the chart as text. Its characters take one column on every terminal.
-pub fn text_chart(timelines: &[ClientTimeline]) -> String {
+fn text_chart(timelines: &[ClientTimeline]) -> String {
     let (end, digits) = (end(timelines), timelines.len().to_string().len());
     let mut chart = String::new();
     for timeline in timelines {
         let (served, finished) = timeline.columns(end, 60);
         let bar = ".".repeat(served) + &"#".repeat(finished - served);
-        let note = if timeline.error.is_some() {
-            " failed"
-        } else {
-            ""
-        };
-        let _ = writeln!(chart, "{:>digits$} {bar}{note}", timeline.number);
+        let note = timeline.error.as_ref().map_or("", |_| " failed");
+        chart += &format!("{:>digits$} {bar}{note}\n", timeline.number);
     }
-    let end = format!("{end:.2} s");
-    let _ = write!(
-        chart,
-        "{:digits$} 0 {end:>58}\n{:digits$} . waiting  # served",
-        "", ""
-    );
-    chart
+    let (end, indent) = (format!("{end:.2} s"), " ".repeat(digits));
+    chart + &format!("{indent} 0 {end:>58}\n{indent} . waiting  # served")
 }
 
-/// Returns the chart as SVG, in the light or dark colors that the reader's system asks for. A row
-/// has 14 pixels.
-pub fn svg_chart(timelines: &[ClientTimeline], title: &str) -> String {
+/// Returns the chart as SVG, in colors for light and dark. A row has 14 pixels.
+fn svg_chart(timelines: &[ClientTimeline], title: &str) -> String {
     let (end, height) = (end(timelines), 14 * timelines.len() + 28);
     let mut svg = format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 {height}" font-size="11">
@@ -276,24 +244,16 @@ pub fn svg_chart(timelines: &[ClientTimeline], title: &str) -> String {
     for (timeline, y) in timelines.iter().zip((4..).step_by(14)) {
         let (served, finished) = timeline.columns(end, 640);
         let (number, baseline) = (timeline.number, y + 9);
-        let _ = writeln!(
-            svg,
-            r#"<text x="40" y="{baseline}" text-anchor="end">{number}</text>"#
-        );
-        let bars = [
-            ("waiting", 48, served),
-            ("served", 48 + served, finished - served),
-        ];
-        for (class, x, width) in bars {
+        svg += &format!("<text x=\"40\" y=\"{baseline}\" text-anchor=\"end\">{number}</text>\n");
+        let waiting = ("waiting", 48, served);
+        for (class, x, width) in [waiting, ("served", 48 + served, finished - served)] {
             let size = format!(r#"width="{width}" height="10""#);
-            let _ = writeln!(svg, r#"<rect class="{class}" x="{x}" y="{y}" {size}/>"#);
+            svg += &format!("<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" {size}/>\n");
         }
     }
     let legend = format!("gray: waiting, blue: served, {end:.2} s in all");
-    svg + &format!(
-        "<text x=\"48\" y=\"{}\">{legend}</text>\n</svg>\n",
-        height - 8
-    )
+    let y = height - 8;
+    svg + &format!("<text x=\"48\" y=\"{y}\">{legend}</text>\n</svg>\n")
 }
 
 #[cfg(test)]

@@ -6,12 +6,13 @@
 //! taken for the reply to this one.
 
 use std::error::Error;
-use std::io::{self, BufRead, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, Interrupted};
+use std::io::{self, BufRead, Read};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use common::addr::{Address, DEFAULT_ADDRESS, NO_SERVER_HINT, reachable};
-use common::report::print_error;
+use common::addr::{Address, DEFAULT_ADDRESS, NO_SERVER_HINT, hint, reachable};
+use common::report::{print_error, print_reply};
 use common::timeout::{is_timeout, parse_timeout, socket_timeout};
 use common::trace::Trace;
 use common::usage::address_note;
@@ -48,22 +49,13 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         print_error("udp-echo", note);
     }
     let trace = Trace::to_stderr(options.trace)?;
-    let (servers, last_socket) = (options.address.resolve()?, None);
     let mut client = Client {
-        servers,
-        last_socket,
+        servers: options.address.resolve()?,
+        last_socket: None,
         options,
         trace,
     };
-    let result = match &options.message[..] {
-        [] => client.request_lines(),
-        words => {
-            let reply = client.request(words.join(" ").as_bytes());
-            reply
-                .map_err(Into::into)
-                .and_then(|reply| Ok(print(&reply)?))
-        }
-    };
+    let result = client.run();
     client.trace.finish();
     result
 }
@@ -78,7 +70,11 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    fn request_lines(&mut self) -> Result<(), Box<dyn Error>> {
+    fn run(&mut self) -> Result<(), Box<dyn Error>> {
+        if !self.options.message.is_empty() {
+            let message = self.options.message.join(" ");
+            return Ok(print(&self.request(message.as_bytes())?)?);
+        }
         let (mut input, mut line, mut failed) = (io::stdin().lock(), Vec::new(), 0);
         // No longer line fits in a datagram, and a bounded read fills no memory.
         while input
@@ -108,17 +104,14 @@ impl Client<'_> {
 
     /// Sends a message until a reply comes, and returns it. Every address of the server is tried.
     fn request(&mut self, message: &[u8]) -> Result<Vec<u8>, String> {
-        let mut result = Err("the name has no address".to_owned());
+        let mut first_error = None;
         for server in self.servers.clone() {
-            let next = self.request_from(reachable(server), message);
-            if next.is_ok() || server == self.servers[0] {
-                result = next; // the first error is the one to tell
-            }
-            if result.is_ok() {
-                break;
+            match self.request_from(reachable(server), message) {
+                Ok(reply) => return Ok(reply),
+                Err(error) => first_error = first_error.or(Some(error)), // the one to tell
             }
         }
-        result
+        Err(first_error.unwrap_or_else(|| "the name has no address".to_owned()))
     }
 
     fn request_from(&mut self, server: SocketAddr, message: &[u8]) -> Result<Vec<u8>, String> {
@@ -143,17 +136,13 @@ impl Client<'_> {
     }
 }
 
-/// Returns a socket that receives datagrams from this server alone. On a free port the socket can
-/// meet itself: that is no server.
+/// Returns a socket that receives from this server alone. One that meets itself is refused.
 pub(crate) fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
-    let any_ip = match server {
-        SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any_ip, 0))?;
+    let is_v4 = server.is_ipv4();
+    let socket = UdpSocket::bind(if is_v4 { "0.0.0.0:0" } else { "[::]:0" })?;
     socket.connect(server)?;
     match socket.local_addr()? == server {
-        true => Err(ErrorKind::ConnectionRefused.into()),
+        true => Err(ConnectionRefused.into()),
         false => Ok(socket),
     }
 }
@@ -165,11 +154,8 @@ fn receive(socket: &UdpSocket, timeout: Duration) -> io::Result<Option<Vec<u8>>>
     loop {
         match socket.recv(&mut buffer) {
             Ok(len) => return Ok(Some(buffer[..len].to_vec())),
-            Err(error) if error.kind() == ErrorKind::Interrupted && started.elapsed() < timeout => {
-            }
-            Err(error) if is_timeout(&error) || error.kind() == ErrorKind::Interrupted => {
-                return Ok(None);
-            }
+            Err(error) if error.kind() == Interrupted && started.elapsed() < timeout => {}
+            Err(error) if is_timeout(&error) || error.kind() == Interrupted => return Ok(None),
             Err(error) => return Err(error),
         }
     }
@@ -177,22 +163,16 @@ fn receive(socket: &UdpSocket, timeout: Duration) -> io::Result<Option<Vec<u8>>>
 
 /// Windows says `reset` of a closed port, other systems say `refused`.
 fn explain(server: SocketAddr, message: &[u8], error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => {
-            format!("no reply from {server}: its port is closed\n{NO_SERVER_HINT}")
-        }
-        _ => {
-            let (len, reason) = (plural(message.len() as u64, "byte"), error_message(error));
-            format!("cannot send {len} to {server}: {reason}")
-        }
+    if matches!(error.kind(), ConnectionRefused | ConnectionReset) {
+        return format!("no reply from {server}: its port is closed\n{NO_SERVER_HINT}");
     }
+    let (len, reason) = (plural(message.len() as u64, "byte"), error_message(error));
+    let hint = hint("connect to", error.kind(), server.port());
+    format!("cannot send {len} to {server}: {reason}{hint}")
 }
 
 fn print(reply: &[u8]) -> io::Result<()> {
-    let mut stdout = io::stdout();
-    stdout
-        .write_all(&[reply, b"\n"].concat())
-        .and_then(|()| stdout.flush())
+    print_reply(&[reply, b"\n"].concat())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One datagram in, one datagram out, whatever the system says meanwhile.
 
-use std::io::{self, ErrorKind};
+use std::io;
+use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, Interrupted, WouldBlock};
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
@@ -14,28 +15,23 @@ use common::words::{error_reply, plural};
 /// Longer than any datagram: `recv_from` cuts off what does not fit, on Unix without an error.
 pub const BUFFER_LEN: usize = 65_536;
 
-/// How often an idle server checks whether a shutdown was requested. It is the read timeout of its
-/// socket.
+/// How often an idle server checks for a shutdown request: the read timeout of its socket.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What `send_to` says of a datagram that is too long: 65,507 bytes fit, on macOS only 9,216
 /// (net.inet.udp.maxdgram).
-const EMSGSIZE: i32 = if cfg!(windows) {
-    10_040
-} else if cfg!(target_os = "linux") {
-    90
-} else {
-    40
-};
+const EMSGSIZE: i32 = error_code(10_040, 90, 40);
 
 /// What it says if the system's buffers are full. The datagram is lost, as on a network.
-const ENOBUFS: i32 = if cfg!(windows) {
-    10_055
-} else if cfg!(target_os = "linux") {
-    105
-} else {
-    55
-};
+const ENOBUFS: i32 = error_code(10_055, 105, 55);
+
+const fn error_code(windows: i32, linux: i32, macos: i32) -> i32 {
+    match (cfg!(windows), cfg!(target_os = "linux")) {
+        (true, _) => windows,
+        (_, true) => linux,
+        _ => macos,
+    }
+}
 
 const WILDCARD_WARNING: &str = "warning: a reply may leave from another address than the one that \
     was asked, and its client drops it: listen on that one address to prevent this";
@@ -61,11 +57,7 @@ pub struct Datagrams<'a> {
 }
 
 impl<'a> Datagrams<'a> {
-    /// Prepares the socket, and prints where it listens.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the socket takes no read timeout (setsockopt(2)).
+    /// Prepares the socket, and prints where it listens. Fails if setsockopt(2) does.
     pub fn new(
         socket: &'a UdpSocket,
         shutdown: &'a Shutdown,
@@ -74,7 +66,7 @@ impl<'a> Datagrams<'a> {
         let address = socket.local_addr()?;
         socket.set_read_timeout(Some(POLL_INTERVAL))?;
         report.listening(address);
-        if address.ip().is_unspecified() {
+        if address.ip().to_canonical().is_unspecified() {
             report.print_error(WILDCARD_WARNING);
         }
         Ok(Datagrams {
@@ -88,10 +80,11 @@ impl<'a> Datagrams<'a> {
     /// Receives the next datagram, and returns its length and sender. After a shutdown request,
     /// receives those that have arrived, then returns `None`.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let report = self.report;
         while !self.shutdown.grace_period_expired() {
             match self.socket.recv_from(buffer) {
                 Ok((len, peer)) => {
-                    self.report.trace.bytes(peer, "recvfrom", &buffer[..len]);
+                    report.trace.bytes(peer, "recvfrom", &buffer[..len]);
                     if !self.is_own(peer) {
                         return Some((len, peer));
                     }
@@ -100,8 +93,7 @@ impl<'a> Datagrams<'a> {
                 Err(error) if is_timeout(&error) && self.shutdown.is_requested() => return None,
                 Err(error) if is_timeout(&error) || is_expected(&error) => {}
                 Err(error) => {
-                    self.report
-                        .print_error_rate_limited("receive", "a datagram", &error);
+                    report.print_error_rate_limited("receive", "a datagram", &error);
                     // There is nothing to wait for, and it may fail again.
                     thread::sleep(POLL_INTERVAL);
                 }
@@ -110,39 +102,38 @@ impl<'a> Datagrams<'a> {
         None
     }
 
-    /// Returns `true` if a reply would come back to this socket: the sender of a datagram can be
-    /// forged.
+    /// Returns `true` if a reply would come back to this socket: a datagram's sender can be forged.
     fn is_own(&self, peer: SocketAddr) -> bool {
         let (ip, own) = (peer.ip().to_canonical(), self.address.ip().to_canonical());
-        peer.port() == self.address.port() && (ip == own || ip.is_loopback())
+        // On a wildcard address, each address of this machine is ours: it can be bound.
+        let is_ours = || own.is_unspecified() && UdpSocket::bind((ip, 0)).is_ok();
+        peer.port() == self.address.port() && (ip == own || ip.is_loopback() || is_ours())
     }
 
     fn ignore(&self, peer: SocketAddr, reason: &str) {
-        self.report
-            .print_line(format_args!("datagram from {peer}: not answered: {reason}"));
+        let line = format_args!("datagram from {peer}: not answered: {reason}");
+        self.report.print_line(line);
     }
 
     /// Answers a datagram of `len` bytes, if it is echoed with this reply.
     pub fn answer(&self, answer: Answer, reply: &[u8], len: usize, peer: SocketAddr) {
+        let report = self.report;
         let sent = match answer {
             Answer::Nothing => return self.ignore(peer, "it begins as a reply does"),
             Answer::Error(error) => self.send(error_reply(&error.to_string()).as_bytes(), peer),
             Answer::Echo => {
-                self.report.record(1, len as u64);
+                report.record(1, len as u64);
                 self.send(reply, peer)
             }
         };
         match sent {
-            Ok(_) if self.report.is_quiet => {} // nor format it
+            Ok(_) if report.is_quiet => {} // nor format it
             Ok(sent) => {
                 let (len, sent) = (plural(len as u64, "byte"), plural(sent as u64, "byte"));
-                let line = format_args!("datagram from {peer}: {len}, replied with {sent}");
-                self.report.print_line(line);
+                report.print_line(format!("datagram from {peer}: {len}, replied with {sent}"));
             }
             Err(error) if is_expected(&error) => {}
-            Err(error) => self
-                .report
-                .print_error_rate_limited("reply to", peer, &error),
+            Err(error) => report.print_error_rate_limited("reply to", peer, &error),
         }
     }
 
@@ -154,11 +145,11 @@ impl<'a> Datagrams<'a> {
                 let reason = format!("reply of {len} does not fit in one datagram");
                 self.send(error_reply(&reason).as_bytes(), peer)
             }
-            sent => {
-                let sent = sent?;
+            Ok(sent) => {
                 self.report.trace.bytes(peer, "sendto", reply);
                 Ok(sent)
             }
+            failed => failed,
         }
     }
 }
@@ -167,9 +158,8 @@ impl<'a> Datagrams<'a> {
 /// port unreachable message: refused on Unix, reset on Windows, rust-lang/rust#128072), of full
 /// buffers, and of a signal.
 pub(crate) fn is_expected(error: &io::Error) -> bool {
-    use ErrorKind::{ConnectionRefused, ConnectionReset, Interrupted, WouldBlock};
-    matches!(
-        error.kind(),
-        ConnectionRefused | ConnectionReset | Interrupted | WouldBlock
-    ) || error.raw_os_error() == Some(ENOBUFS)
+    match error.kind() {
+        ConnectionRefused | ConnectionReset | Interrupted | WouldBlock => true,
+        _ => error.raw_os_error() == Some(ENOBUFS),
+    }
 }

@@ -1,5 +1,4 @@
-//! A relay between clients and a server that is a bad network: it drops, duplicates, reorders and
-//! delays datagrams.
+//! A relay that is a bad network: it drops, duplicates, reorders and delays datagrams.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -9,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use common::addr::Address;
-use common::report::Report;
+use common::report::{Report, Verbosity};
 use common::shutdown::Shutdown;
 use common::timeout::is_timeout;
 use common::words::plural;
@@ -21,12 +20,7 @@ use crate::datagram::{BUFFER_LEN, is_expected};
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Where to listen for clients
-    #[arg(
-        short,
-        long,
-        value_name = "HOST:PORT",
-        default_value = "127.0.0.1:12346"
-    )]
+    #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_ADDRESS)]
     pub address: Address,
     /// Address of the server
     #[arg(long, value_name = "HOST:PORT")]
@@ -46,14 +40,17 @@ pub struct Options {
     /// Number that decides what happens to each datagram (the same number, the same fate)
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// How much it prints.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
 }
 
+const DEFAULT_ADDRESS: &str = "127.0.0.1:12346";
 const PERCENT: RangeInclusive<i64> = 0..=100;
 
 const REORDER_DELAY: Duration = Duration::from_millis(50);
 
-/// How often the sockets of the links are looked at. A thread for each would be quicker, and longer
-/// to read.
+/// How often the links are polled. A thread for each would be quicker, and longer to read.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Maximum number of clients, each of which has a socket.
@@ -73,21 +70,17 @@ pub fn run(
 ) -> io::Result<()> {
     socket.set_read_timeout(Some(POLL_INTERVAL))?;
     report.listening(socket.local_addr()?);
-    let random = options
-        .seed
-        .unwrap_or_else(|| RandomState::new().hash_one(0) % 1_000_000);
-    report.print_line(format_args!(
-        "relaying to {server}, as again with --seed {random}"
-    ));
-    let (links, waiting) = (HashMap::new(), Vec::new());
+    let any_seed = || RandomState::new().hash_one(0) % 1_000_000;
+    let seed = options.seed.unwrap_or_else(any_seed);
+    report.print_line(format!("relaying to {server} with --seed {seed}"));
     let mut relay = Relay {
         socket,
         server,
         options,
         report,
-        links,
-        waiting,
-        random,
+        links: HashMap::new(),
+        waiting: Vec::new(),
+        random: [seed, !seed],
     };
     let mut buffer = vec![0; BUFFER_LEN];
     while !shutdown.is_requested() {
@@ -105,10 +98,11 @@ struct Relay<'a> {
     /// A connected socket for each client.
     links: HashMap<SocketAddr, UdpSocket>,
     waiting: Vec<Delivery>,
-    /// The state of the random number generator.
-    random: u64,
+    /// A random number generator for each direction, so that one does not depend on the other.
+    random: [u64; 2],
 }
 
+#[derive(Clone)]
 struct Delivery {
     due: Instant,
     datagram: Vec<u8>,
@@ -127,16 +121,11 @@ impl Relay<'_> {
                 });
                 self.links.extend(self.check(link));
             }
-            self.carry(&format!("{client} -> server"), &buffer[..len], client, true);
+            self.carry(&buffer[..len], client, true);
         }
         for client in self.links.keys().copied().collect::<Vec<_>>() {
             while let Some(len) = self.check(self.links[&client].recv(buffer)) {
-                self.carry(
-                    &format!("server -> {client}"),
-                    &buffer[..len],
-                    client,
-                    false,
-                );
+                self.carry(&buffer[..len], client, false);
             }
         }
     }
@@ -147,72 +136,63 @@ impl Relay<'_> {
         self.waiting.sort_by_key(|delivery| delivery.due);
         let due = self.waiting.partition_point(|delivery| delivery.due <= now);
         let due: Vec<_> = self.waiting.drain(..due).collect();
-        for Delivery {
-            datagram,
-            client,
-            to_server,
-            ..
-        } in due
-        {
+        for delivery in due {
+            let (datagram, client) = (&delivery.datagram, delivery.client);
             match self.links.get(&client) {
-                Some(link) if to_server => self.check(link.send(&datagram)),
-                None if to_server => None, // too many clients
-                _ => self.check(self.socket.send_to(&datagram, client)),
+                _ if !delivery.to_server => self.check(self.socket.send_to(datagram, client)),
+                Some(link) => self.check(link.send(datagram)),
+                None => None, // too many clients
             };
         }
     }
 
     /// Returns the result of a socket call, and prints what no network says.
     fn check<T>(&self, result: io::Result<T>) -> Option<T> {
+        let report = self.report;
         match &result {
-            Err(error) if !is_timeout(error) && !is_expected(error) => {
-                self.report
-                    .print_error_rate_limited("relay", "a datagram", error);
-            }
-            _ => {}
+            Err(error) if is_timeout(error) || is_expected(error) => {}
+            Err(error) => report.print_error_rate_limited("relay", "a datagram", error),
+            Ok(_) => {}
         }
         result.ok()
     }
 
     /// Decides what happens to a datagram, and prints that.
-    fn carry(&mut self, path: &str, datagram: &[u8], client: SocketAddr, to_server: bool) {
-        let Options {
-            drop,
-            duplicate,
-            reorder,
-            delay,
-            ..
-        } = *self.options;
-        let mut due = Instant::now() + Duration::from_millis(delay.into());
-        let (fate, copies) = if self.happens(drop) {
+    fn carry(&mut self, datagram: &[u8], client: SocketAddr, to_server: bool) {
+        let options = self.options;
+        let mut due = Instant::now() + Duration::from_millis(options.delay.into());
+        let (fate, copies) = if self.happens(options.drop, to_server) {
             ("dropped", 0)
-        } else if self.happens(duplicate) {
+        } else if self.happens(options.duplicate, to_server) {
             ("duplicated", 2)
-        } else if self.happens(reorder) {
+        } else if self.happens(options.reorder, to_server) {
             due += REORDER_DELAY;
             ("reordered", 1)
         } else {
             ("forwarded", 1)
         };
-        let len = plural(datagram.len() as u64, "byte");
-        self.report
-            .print_line(format_args!("{path}: {len}, {fate}"));
-        self.report.record(1, datagram.len() as u64);
-        for _ in 0..copies {
-            let datagram = datagram.to_vec();
-            self.waiting.push(Delivery {
-                due,
-                datagram,
-                client,
-                to_server,
-            });
-        }
+        let path = match to_server {
+            true => format!("{client} -> server"),
+            false => format!("server -> {client}"),
+        };
+        let len = datagram.len() as u64;
+        let line = format!("{path}: {}, {fate}", plural(len, "byte"));
+        self.report.print_line(line);
+        self.report.record(1, len);
+        let delivery = Delivery {
+            due,
+            datagram: datagram.to_vec(),
+            client,
+            to_server,
+        };
+        self.waiting.extend(vec![delivery; copies]);
     }
 
     /// Returns `true` in so many of a hundred cases (Steele, Lea and Flood, SplitMix64).
-    fn happens(&mut self, percentage: i64) -> bool {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
+    fn happens(&mut self, percentage: i64, to_server: bool) -> bool {
+        let state = &mut self.random[usize::from(to_server)];
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = *state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % 100 < percentage.unsigned_abs()

@@ -16,12 +16,8 @@ use crate::datagram::{Answer, BUFFER_LEN, Datagrams};
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// What each reply begins with (--prefix= for a plain echo)
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "서버로부터 응답: ",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, value_name = "TEXT", default_value = "서버로부터 응답: ")]
+    #[arg(allow_hyphen_values = true)]
     pub prefix: String,
     /// Send bytes back unchanged: no prefix, no UTF-8 check (RFC 862)
     #[arg(long)]

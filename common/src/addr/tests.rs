@@ -5,7 +5,7 @@ use super::*;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn address_of(socket: &TcpListener) -> Address {
-    socket.local_addr().unwrap().into()
+    socket.local_addr().unwrap().to_string().parse().unwrap()
 }
 
 #[test]
@@ -150,6 +150,7 @@ fn wildcard_is_reached_by_loopback() {
     for (bound, expected) in [
         ("0.0.0.0:80", "127.0.0.1:80"),
         ("[::]:80", "[::1]:80"),
+        ("[::ffff:0.0.0.0]:80", "127.0.0.1:80"),
         ("10.1.2.3:80", "10.1.2.3:80"),
     ] {
         assert_eq!(reachable(bound.parse().unwrap()).to_string(), expected);

@@ -168,7 +168,7 @@ fn endless_line_is_an_error_in_bounded_memory() {
 }
 
 #[test]
-fn carriage_return_at_the_limit_waits_for_newline() {
+fn carriage_return_at_limit_waits_for_newline() {
     let longest = "x".repeat(MAX_LINE_LEN);
     let too_long = || vec![Err(FramingError::LineTooLong)];
     for (next, expected) in [
@@ -196,7 +196,7 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn pieces_of_text_are_joined_in_one_chunk_per_read(
+    fn pieces_of_text_are_one_chunk_per_read(
         text in any::<String>(),
         cuts in vec(1_usize..9, 1..9),
     ) {

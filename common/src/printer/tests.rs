@@ -48,8 +48,11 @@ fn unread_lines_are_dropped_and_counted() {
     let (notes, printed): (Vec<_>, Vec<_>) =
         lines.iter().partition(|line| line.contains("dropped"));
     let dropped = all + 1 - printed.len();
-    let expected = format!("({dropped} lines dropped: nobody read them)\n");
-    assert_eq!(notes, [&expected]);
+    let notes: String = notes.into_iter().map(String::as_str).collect();
+    let counts = notes
+        .split(['(', ' '])
+        .filter_map(|word| word.parse::<usize>().ok());
+    assert_eq!(counts.sum::<usize>(), dropped, "{notes}");
     assert_eq!(printed[printed.len() - 1], "last\n");
 }
 

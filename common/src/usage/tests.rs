@@ -37,6 +37,12 @@ fn misplaced_words_become_a_command_that_works() {
         ("localhost:80", "--address localhost:80"),
         ("server 80", "server --address 80"),
         ("--port 1", "--address :1"),
+        ("9999 client hi", "client --address 9999 hi"),
+        ("--port=1", "--address :1"),
+        ("-p1", "--address :1"),
+        ("-a 127.0.0.1 9999", "-a 127.0.0.1:9999"),
+        ("--address=:9 client hi", "client --address :9 hi"),
+        ("client --port=1 hi", "client --address :1 hi"),
         ("server -p 1", "server --address :1"),
         ("-a :9999 client hi", "client -a :9999 hi"),
         (
@@ -57,7 +63,13 @@ fn misplaced_words_become_a_command_that_works() {
 
 #[test]
 fn address_in_message_gets_a_note() {
-    for message in ["127.0.0.1:9999", "127.0.0.1 12345", "localhost:80 hi"] {
+    for message in [
+        "127.0.0.1:9999",
+        "127.0.0.1 12345",
+        "localhost:80 hi",
+        "[::1]:80",
+        "example.com 80",
+    ] {
         assert!(address_note(&words(message)).is_some(), "{message}");
     }
     for message in [
@@ -66,6 +78,10 @@ fn address_in_message_gets_a_note() {
         "10:30:00",
         "3 4",
         "127.0.0.1 hi",
+        "::1 hi",
+        "::",
+        "end. 5",
+        "hello 5",
         "hi 127.0.0.1:9999",
         "a: b",
     ] {

@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::task::JoinSet;
 
 use suite::{Server, connect, connect_udp};
 
+use crate::Result;
+use crate::pieces::{cpu_seconds, kernel_kib, resident_kib, runtime};
 use crate::work::Work;
-use crate::{Result, pieces, system};
 
-/// What one turn has found, by name: `rate` per second, and `p50`, `p99` and `cpu` of the server in µs per message,
-/// or what idle clients cost.
+/// What one turn has found, by name: µs per message are `p50`, `p99` and, of the server, `cpu`.
 pub type Sample = BTreeMap<&'static str, f64>;
 
 /// Measures one server at one kind of work.
@@ -31,23 +30,23 @@ pub fn measure(work: &Work<'_>, server: &Server, seconds: f64) -> Result<Sample>
     for stream in &streams {
         client.request(stream)?; // so that nothing of a start is measured
     }
-    let (started, cpu) = (Instant::now(), system::cpu_seconds(server.id()));
+    let (started, cpu) = (Instant::now(), cpu_seconds(server.id()));
     client.end = started + Duration::from_secs_f64(seconds);
     let mut latencies = match work.kind {
-        "threads" => client.run_threads(streams.drain(..).map(Some))?,
-        "churn" => client.run_threads((0..work.count).map(|_| None))?,
+        "threads" | "churn" => client.run_threads(work.count, &mut streams)?,
         "events" => client.run_events(&mut streams)?,
         _ => vec![],
     };
+    let is_full = work.count == usize::MAX;
     let count = match (work.kind, streams.first()) {
-        ("bulk", Some(stream)) => client.stream(stream, |replies| replies.len())? / 1_000_000,
-        ("lines", Some(stream)) if work.count == usize::MAX => client.stream(stream, newlines)?,
-        ("lines", Some(stream)) => client.lines(stream, work.count)?,
+        ("bulk", Some(stream)) => client.stream(stream)? / 1_000_000,
+        ("lines", Some(stream)) if !is_full => client.lines(stream, work.count)?,
+        ("lines", Some(stream)) => client.stream(stream)? / client.reply.len(),
         ("udp", _) => client.datagrams(work.count)?,
         _ => latencies.len(),
     } as f64;
     let mut sample = Sample::from([("rate", count / started.elapsed().as_secs_f64())]);
-    let cpu = cpu.zip(system::cpu_seconds(server.id()));
+    let cpu = cpu.zip(cpu_seconds(server.id()));
     cpu.map(|(before, after)| sample.insert("cpu", (after - before) * 1e6 / count));
     latencies.sort_unstable();
     for (name, percent) in [("p50", 50), ("p99", 99)] {
@@ -55,10 +54,6 @@ pub fn measure(work: &Work<'_>, server: &Server, seconds: f64) -> Result<Sample>
         latency.map(|latency| sample.insert(name, latency.as_secs_f64() * 1e6));
     }
     Ok(sample)
-}
-
-fn newlines(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// Whom to send what, what has to come back, and until when.
@@ -94,67 +89,64 @@ impl Client {
         let mut buffer = [0; 128];
         stream.write_all(&self.message)?;
         stream.read_exact(&mut buffer[..self.reply.len()])?;
-        buffer
-            .starts_with(&self.reply)
-            .then_some(())
-            .ok_or("a reply is wrong".into())
+        let is_right = buffer.starts_with(&self.reply);
+        is_right.then_some(()).ok_or("a reply is wrong".into())
     }
 
-    /// A thread per client. Without a stream, each message gets a connection of its own.
-    fn run_threads(
-        &self,
-        streams: impl Iterator<Item = Option<TcpStream>>,
-    ) -> Result<Vec<Duration>> {
-        let run = |stream: Option<TcpStream>| {
-            let mut latencies = Vec::new();
-            while Instant::now() < self.end {
-                let started = Instant::now();
-                match &stream {
-                    Some(stream) => self.request(stream)?,
-                    None => self.request(&TcpStream::connect(self.server)?)?,
-                }
-                latencies.push(started.elapsed());
+    /// Sends messages one by one. Without a stream, each gets a connection of its own.
+    fn ping_pong(&self, stream: Option<TcpStream>) -> Result<Vec<Duration>> {
+        let mut latencies = Vec::new();
+        while Instant::now() < self.end {
+            let started = Instant::now();
+            match &stream {
+                Some(stream) => self.request(stream)?,
+                None => self.request(&TcpStream::connect(self.server)?)?,
             }
-            Ok(latencies)
-        };
+            latencies.push(started.elapsed());
+        }
+        Ok(latencies)
+    }
+
+    /// A thread per client.
+    fn run_threads(&self, count: usize, streams: &mut Vec<TcpStream>) -> Result<Vec<Duration>> {
         thread::scope(|scope| {
-            let spawn = |stream| scope.spawn(move || run(stream));
-            let threads: Vec<ScopedJoinHandle<'_, Result<_>>> = streams.map(spawn).collect();
-            let ends = threads
-                .into_iter()
-                .map(|thread| thread.join().map_err(|_| "a client panicked")?);
-            Ok(ends.collect::<Result<Vec<_>>>()?.concat())
+            let streams = (0..count).map(|_| streams.pop());
+            let spawn = |stream| scope.spawn(move || self.ping_pong(stream));
+            let (threads, mut all): (Vec<_>, _) = (streams.map(spawn).collect(), Vec::new());
+            for thread in threads {
+                all.extend(thread.join().map_err(|_| "a client has panicked")??);
+            }
+            Ok(all)
         })
+    }
+
+    async fn ping_pong_async(self, stream: TcpStream) -> Result<Vec<Duration>> {
+        stream.set_nonblocking(true)?;
+        let mut stream = tokio::net::TcpStream::from_std(stream)?;
+        let (mut latencies, mut buffer) = (Vec::new(), self.reply);
+        while Instant::now() < self.end {
+            let started = Instant::now();
+            stream.write_all(&self.message).await?;
+            stream.read_exact(&mut buffer).await?;
+            latencies.push(started.elapsed());
+        }
+        Ok(latencies)
     }
 
     /// All clients in one loop: each wake-up finds the replies of many.
     fn run_events(&self, streams: &mut Vec<TcpStream>) -> Result<Vec<Duration>> {
-        pieces::runtime()?.block_on(async {
-            let (mut clients, mut all) = (JoinSet::new(), Vec::new());
-            for stream in streams.drain(..) {
-                stream.set_nonblocking(true)?;
-                let mut stream = tokio::net::TcpStream::from_std(stream)?;
-                let client = self.clone();
-                clients.spawn(async move {
-                    let (mut latencies, mut buffer) = (Vec::new(), client.reply.clone());
-                    while Instant::now() < client.end {
-                        let started = Instant::now();
-                        stream.write_all(&client.message).await?;
-                        stream.read_exact(&mut buffer).await?;
-                        latencies.push(started.elapsed());
-                    }
-                    Result::Ok(latencies)
-                });
-            }
-            while let Some(latencies) = clients.join_next().await {
-                all.extend(latencies??);
+        runtime()?.block_on(async {
+            let spawn = |stream| tokio::spawn(self.clone().ping_pong_async(stream));
+            let (clients, mut all): (Vec<_>, _) = (streams.drain(..).map(spawn).collect(), vec![]);
+            for client in clients {
+                all.extend(client.await??);
             }
             Ok(all)
         })
     }
 
     /// Sends as much as fits, and reads at the same time.
-    fn stream(&self, mut stream: &TcpStream, count: fn(&[u8]) -> usize) -> Result<usize> {
+    fn stream(&self, mut stream: &TcpStream) -> Result<usize> {
         let (block, mut output) = (self.message.repeat(1_024), stream);
         thread::scope(|scope| {
             scope.spawn(move || {
@@ -165,7 +157,7 @@ impl Client {
             loop {
                 match stream.read(&mut buffer)? {
                     0 => return Ok(done),
-                    len => done += count(&buffer[..len]),
+                    len => done += len,
                 }
             }
         })
@@ -182,7 +174,8 @@ impl Client {
         while Instant::now() < self.end {
             send(missing)?;
             let len = receive(&mut buffer)?;
-            missing = newlines(&buffer[..len]);
+            let newlines = buffer[..len].iter().filter(|byte| **byte == b'\n');
+            missing = newlines.count();
             done += missing;
         }
         Ok(done)
@@ -204,13 +197,8 @@ impl Client {
 
     /// Connects clients, and measures how long that takes and what they cost while they are idle.
     fn measure_idle(&self, clients: usize, server: u32) -> Result<Sample> {
-        let memory = || {
-            (
-                system::resident_kib(&server.to_string()),
-                system::kernel_kib(),
-            )
-        };
-        let (before, started) = (memory(), Instant::now());
+        let user = || resident_kib(&server.to_string());
+        let (user_before, kernel_before, started) = (user(), kernel_kib(), Instant::now());
         let streams = self.connect(clients)?;
         self.request(streams.last().ok_or("no client")?)?; // all before it are accepted
         let open = started.elapsed().as_secs_f64();
@@ -219,12 +207,11 @@ impl Client {
             let change = before.zip(after).map(|(before, after)| after - before);
             change.map(|change| sample.insert(name, change / divisor));
         };
-        let after = memory();
-        add("user", before.0, after.0, clients as f64);
-        add("kernel", before.1, after.1, clients as f64);
-        let before = system::cpu_seconds(server);
+        add("user", user_before, user(), clients as f64);
+        add("kernel", kernel_before, kernel_kib(), clients as f64);
+        let before = cpu_seconds(server);
         thread::sleep(Duration::from_secs(1)); // an idle second is what is measured
-        add("idle", before, system::cpu_seconds(server), 0.01);
+        add("idle", before, cpu_seconds(server), 0.01);
         Ok(sample)
     }
 }

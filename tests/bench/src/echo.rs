@@ -8,27 +8,23 @@ use std::thread;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
-use crate::Result;
-
-/// Serves on a free port until the process is killed.
-pub fn serve(pattern: &str, mut buffer: Buffer) -> Result<()> {
+/// Serves on a free port until the process is killed. The options are a prefix and a framing.
+pub fn serve(pattern: &str, options: [&'static str; 2]) -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let socket = UdpSocket::bind(listener.local_addr()?)?;
     println!("listening on {}", listener.local_addr()?);
+    let mut buffer = Buffer::new(options);
     match pattern {
         "threads" => loop {
-            let ((stream, _), buffer) = (listener.accept()?, buffer.clone());
-            thread::spawn(move || echo_stream(stream, buffer));
+            let (stream, _) = listener.accept()?;
+            thread::spawn(move || echo_stream(stream, Buffer::new(options)));
         },
-        "udp" => loop {
+        "tokio" => Runtime::new()?.block_on(serve_tokio(listener, options)),
+        _ => loop {
             let (len, peer) = socket.recv_from(buffer.space())?;
             socket.send_to(buffer.replies(len)?, peer)?;
         },
-        "tokio" => Runtime::new()?.block_on(serve_tokio(listener, buffer))?,
-        "tokio-udp" => Runtime::new()?.block_on(serve_tokio_udp(socket, buffer))?,
-        _ => return Err("no such pattern".into()),
     }
-    Ok(())
 }
 
 fn echo_stream(mut stream: TcpStream, mut buffer: Buffer) -> io::Result<()> {
@@ -41,12 +37,13 @@ fn echo_stream(mut stream: TcpStream, mut buffer: Buffer) -> io::Result<()> {
     }
 }
 
-async fn serve_tokio(listener: TcpListener, buffer: Buffer) -> io::Result<()> {
+async fn serve_tokio(listener: TcpListener, options: [&'static str; 2]) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
-        let ((mut stream, _), mut buffer) = (listener.accept().await?, buffer.clone());
+        let (mut stream, _) = listener.accept().await?;
         tokio::spawn(async move {
+            let mut buffer = Buffer::new(options);
             loop {
                 let len = stream.read(buffer.space()).await?;
                 if len == 0 {
@@ -58,42 +55,28 @@ async fn serve_tokio(listener: TcpListener, buffer: Buffer) -> io::Result<()> {
     }
 }
 
-async fn serve_tokio_udp(socket: UdpSocket, mut buffer: Buffer) -> io::Result<()> {
-    socket.set_nonblocking(true)?;
-    let socket = tokio::net::UdpSocket::from_std(socket)?;
-    loop {
-        let (len, peer) = socket.recv_from(buffer.space()).await?;
-        socket.send_to(buffer.replies(len)?, peer).await?;
-    }
-}
-
 /// What has arrived, after the prefix, so that a reply is sent from where it was received.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Buffer {
-    #[arg(long)]
-    prefix: String,
-    #[arg(long, default_value = "chunk")]
-    framing: String,
-    /// Empty until the first read: each client has its own.
-    #[arg(skip)]
+struct Buffer {
+    prefix: &'static str,
+    framing: &'static str,
     bytes: Vec<u8>,
     /// Where the part with replies ends, and where what was received.
-    #[arg(skip)]
     ends: (usize, usize),
-    #[arg(skip)]
     lines: Vec<u8>,
 }
 
 impl Buffer {
+    fn new([prefix, framing]: [&'static str; 2]) -> Self {
+        let (start, mut bytes) = (prefix.len(), vec![0; prefix.len() + 65_536]);
+        bytes[..start].copy_from_slice(prefix.as_bytes());
+        let (ends, lines) = ((start, start), Vec::new());
+        #[rustfmt::skip]
+        return Buffer { prefix, framing, bytes, ends, lines };
+    }
+
     /// Returns where to receive, with an incomplete message moved to the front.
     fn space(&mut self) -> &mut [u8] {
-        let start = self.prefix.len();
-        if self.bytes.is_empty() {
-            self.bytes = vec![0; start + 65_536];
-            self.bytes[..start].copy_from_slice(self.prefix.as_bytes());
-            self.ends = (start, start);
-        }
-        let (replied, received) = self.ends;
+        let ((replied, received), start) = (self.ends, self.prefix.len());
         self.bytes.copy_within(replied..received, start);
         self.ends = (start, start + received - replied);
         &mut self.bytes[self.ends.1..]
@@ -103,16 +86,17 @@ impl Buffer {
     fn replies(&mut self, len: usize) -> io::Result<&[u8]> {
         self.ends.1 += len;
         let received = &self.bytes[self.prefix.len()..self.ends.1];
-        let complete = match self.framing.as_str() {
-            "chunk" => match from_utf8(received) {
+        let is_newline = |byte: &u8| *byte == b'\n';
+        let complete = match self.framing {
+            "raw" => received.len(),
+            "line" => received
+                .iter()
+                .rposition(is_newline)
+                .map_or(0, |last| last + 1),
+            _ => match from_utf8(received) {
                 Err(error) if error.error_len().is_none() => error.valid_up_to(),
                 result => result.map_err(io::Error::other)?.len(),
             },
-            "line" => received
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .map_or(0, |last| last + 1),
-            _ => received.len(),
         };
         self.ends.0 = self.prefix.len() + complete;
         if self.framing != "line" {

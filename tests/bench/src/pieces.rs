@@ -1,48 +1,35 @@
-//! What servers are made of: a system call, a start, a wait for I/O, a thread's memory, the backlog.
+//! What servers are made of: a system call, a start, memory, the backlog. And what Linux tells about processes.
 
-use std::hint::black_box;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::clients::Sample;
-use crate::{Result, system};
+use crate::Result;
 
 /// A piece in words, and what measures it.
 type Piece = (&'static str, fn() -> Result<f64>);
 
 /// All pieces, in the order of the table.
 #[rustfmt::skip]
-pub const PIECES: [Piece; 9] = [
-    ("a system call (getsockname), µs", system_call),
+pub const PIECES: [Piece; 6] = [
+    ("a system call (setsockopt), µs", system_call),
     ("a thread, started and joined, µs", thread_start),
     ("a tokio task, started and joined, µs", task_start),
-    ("a byte to a thread, one core, µs", || on_one_core(pass_to_thread)),
-    ("a byte to a thread, any core, µs", pass_to_thread),
-    ("a byte to a tokio task, µs", || on_one_core(pass_to_task)),
-    ("memory of a thread that waits, KiB", || thread_memory(|| system::resident_kib("self"))),
-    ("memory of the kernel for it, KiB", || thread_memory(system::kernel_kib)),
+    ("memory of a thread that waits, KiB", || thread_memory(|| resident_kib("self"))),
+    ("memory of the kernel for it, KiB", || thread_memory(kernel_kib)),
     ("clients that a backlog takes", backlog),
 ];
 
-/// Measures the piece of this name.
-pub fn measure(name: &str) -> Result<Sample> {
-    let piece = PIECES.into_iter().find(|(piece, _)| *piece == name);
-    let (_, measure) = piece.ok_or("no such piece")?;
-    Ok(Sample::from([("value", measure()?)]))
-}
-
 /// Runs something, and all that it starts, on one core.
 pub fn on_one_core<T: Send>(run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let pinned = || {
-        let core = core_affinity::get_core_ids().and_then(|cores| cores.last().copied());
-        let is_pinned = core.is_some_and(core_affinity::set_for_current);
-        is_pinned.then(run).ok_or("this system pins no thread")?
+    let pinned = || match core_affinity::get_core_ids().unwrap_or_default()[..] {
+        [core, ..] if core_affinity::set_for_current(core) => run(),
+        _ => Err("this system pins no thread to a core".into()),
     };
     thread::scope(|scope| scope.spawn(pinned).join()).map_err(|_| "a thread has panicked")?
 }
@@ -55,11 +42,8 @@ fn time(count: u32, mut run: impl FnMut() -> Result<()>) -> Result<f64> {
 }
 
 fn system_call() -> Result<f64> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    time(100_000, || {
-        black_box(listener.local_addr()?);
-        Ok(())
-    })
+    let socket = TcpListener::bind("127.0.0.1:0")?;
+    time(100_000, || Ok(socket.set_ttl(64)?))
 }
 
 fn thread_start() -> Result<f64> {
@@ -73,42 +57,12 @@ pub fn runtime() -> io::Result<Runtime> {
 }
 
 fn task_start() -> Result<f64> {
-    let runtime = runtime()?;
-    let start = || Ok(runtime.block_on(async { tokio::spawn(async {}).await })?);
-    time(100_000, start)
-}
-
-fn pair() -> io::Result<(TcpStream, TcpStream)> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let one = TcpStream::connect(listener.local_addr()?)?;
-    one.set_nodelay(true)?;
-    Ok((one, listener.accept()?.0))
-}
-
-fn pass_to_thread() -> Result<f64> {
-    let (mut one, other) = pair()?;
-    thread::spawn(move || io::copy(&mut &other, &mut &other)); // it ends when `one` is dropped
-    let round_trip = time(10_000, || {
-        one.write_all(&[0])?;
-        Ok(one.read_exact(&mut [0])?)
-    })?;
-    Ok(round_trip / 2.0)
-}
-
-fn pass_to_task() -> Result<f64> {
-    let (one, other) = pair()?;
-    one.set_nonblocking(true)?;
-    other.set_nonblocking(true)?;
     runtime()?.block_on(async {
-        let mut one = tokio::net::TcpStream::from_std(one)?;
-        let (mut reader, mut writer) = split(tokio::net::TcpStream::from_std(other)?);
-        tokio::spawn(async move { copy(&mut reader, &mut writer).await });
         let started = Instant::now();
         for _ in 0..10_000 {
-            one.write_all(&[0]).await?;
-            one.read_exact(&mut [0]).await?;
+            tokio::spawn(async {}).await?;
         }
-        Ok(started.elapsed().as_secs_f64() * 1e6 / 20_000.0)
+        Ok(started.elapsed().as_secs_f64() * 100.0)
     })
 }
 
@@ -135,4 +89,42 @@ fn backlog() -> Result<f64> {
     let connect = || TcpStream::connect_timeout(&address, timeout).ok();
     let clients: Vec<_> = std::iter::from_fn(connect).take(10_000).collect();
     Ok(clients.len() as f64)
+}
+
+/// Returns the CPU time that a process has used, in seconds.
+pub fn cpu_seconds(process: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?; // the name before it may contain anything
+    let ticks = |index| fields.split(' ').nth(index)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / 100.0) // utime and stime in USER_HZ, see proc_pid_stat(5)
+}
+
+/// Returns the resident memory of a process, `self` for this one, in KiB.
+pub fn resident_kib(process: &str) -> Option<f64> {
+    kib(&format!("/proc/{process}/status"), "VmRSS")
+}
+
+/// Returns what the kernel uses for threads, sockets and page tables, of all processes, in KiB.
+pub fn kernel_kib() -> Option<f64> {
+    kib("/proc/meminfo", "KernelStack PageTables SUnreclaim")
+}
+
+fn kib(path: &str, names: &str) -> Option<f64> {
+    let text = fs::read_to_string(path).ok()?;
+    let values = names.split(' ').map(|name| {
+        let (_, rest) = text.split_once(&format!("\n{name}:"))?;
+        rest.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    values.sum()
+}
+
+/// Returns the machine in words: processor, cores, kernel.
+pub fn machine() -> String {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let (info, kernel) = (read("/proc/cpuinfo"), read("/proc/sys/kernel/osrelease"));
+    let model = info.split_once("model name\t: ").unwrap_or_default().1;
+    let model = model.lines().next().unwrap_or("unknown CPU");
+    let cores = thread::available_parallelism().map_or(0, |cores| cores.get());
+    let (system, kernel) = (env::consts::OS, kernel.trim());
+    format!("{model}, {cores} cores, {system} {kernel}")
 }

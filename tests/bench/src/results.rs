@@ -1,7 +1,5 @@
 //! The figures: medians, ranges and ratios, as tables and as plots.
 
-use std::path::Path;
-
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
@@ -22,31 +20,25 @@ const METRICS: [(&str, &str, usize); 9] = [
 /// Prints a table for each kind of work.
 pub fn print(results: &Results) {
     for (work, servers) in results {
-        let has = |metric| {
-            servers
-                .iter()
-                .any(|(_, samples)| median(samples, metric).is_some())
-        };
+        let samples = || servers.iter().flat_map(|(_, samples)| samples);
+        let has = |metric| samples().any(|sample| sample.contains_key(metric));
         let metrics: Vec<_> = METRICS.iter().filter(|(metric, ..)| has(metric)).collect();
-        let heads = metrics.iter().map(|(_, head, _)| format!(" {head} |"));
-        println!(
-            "\n| {work:<40} | {:>17} |{}",
-            "ratio",
-            heads.collect::<String>()
-        );
-        println!("|:--|--:|{}", "--:|".repeat(metrics.len()));
+        print!("\n| {work:<36} |             ratio |");
+        metrics.iter().for_each(|(_, head, _)| print!(" {head} |"));
+        println!("\n|:--|--:|{}", "--:|".repeat(metrics.len()));
         for (server, samples) in servers {
-            let rounds = samples.iter().zip(&servers[0].1);
-            let ratio =
-                |(own, floor): (&Sample, &Sample)| Some(own.get("rate")? / floor.get("rate")?);
-            let ratios = summary(rounds.filter_map(ratio).collect());
-            let ratios =
-                ratios.map(|[low, ratio, high]| format!("{ratio:.2} ({low:.2}–{high:.2})"));
-            print!("| {server:<40} | {:>17} |", ratios.unwrap_or_default());
+            let pairs = samples.iter().zip(&servers[0].1);
+            let pairs = pairs.filter_map(|(own, floor)| own.get("rate").zip(floor.get("rate")));
+            let ratios = summary(pairs.map(|(own, floor)| own / floor).collect());
+            let ratio = |[low, median, high]: [f64; 3]| format!("{median:.2} ({low:.2}–{high:.2})");
+            print!(
+                "| {server:<36} | {:>17} |",
+                ratios.map(ratio).unwrap_or_default()
+            );
             for (metric, head, digits) in &metrics {
                 let (width, value) = (head.chars().count(), median(samples, metric));
-                let value = value.map_or("–".to_owned(), |value| format!("{value:.digits$}"));
-                print!(" {value:>width$} |");
+                let value = value.map(|value| format!("{value:.digits$}"));
+                print!(" {:>width$} |", value.unwrap_or_default());
             }
             println!();
         }
@@ -60,54 +52,44 @@ const WORDS: [(&str, [&str; 5]); 2] = [
     ("en", ["clients with a thread each", "clients in one loop", "clients", "messages per second", "round trip, slowest 1 % (µs)"]),
 ];
 
-/// Draws the plots of the book, in Korean and in English, below this folder.
-pub fn plot(results: &Results, folder: &Path) -> Result<()> {
-    for (language, [threads, events, clients, rate, p99]) in WORDS {
-        for (metric, name) in [("rate", rate), ("p99", p99)] {
-            let file = folder.join(format!("docs/{language}/images/measured-{metric}.svg"));
+/// Draws the plots of the book, in Korean and in English.
+pub fn plot(results: &Results) -> Result<()> {
+    for (language, [threads, events, x_name, rate, p99]) in WORDS {
+        for (metric, y_name) in [("rate", rate), ("p99", p99)] {
+            let file = format!("docs/{language}/images/measured-{metric}.svg");
+            let file = suite::root().join(file);
             let area = SVGBackend::new(&file, (900, 360)).into_drawing_area();
             area.fill(&WHITE)?;
             let (left, right) = area.split_horizontally(450);
-            draw(
-                &left,
-                &lines(results, "threads-", metric),
-                [threads, clients, name],
-            )?;
-            draw(
-                &right,
-                &lines(results, "events-", metric),
-                [events, clients, name],
-            )?;
+            let lines = |kind| DRAWN.map(|server| line(results, server, kind, metric));
+            draw(&left, lines("threads-"), [threads, x_name, y_name])?;
+            draw(&right, lines("events-"), [events, x_name, y_name])?;
             area.present()?;
         }
     }
     Ok(())
 }
 
-type Line<'a> = (&'a str, Vec<(f64, f64)>);
+/// The servers in the plots.
+const DRAWN: [&str; 4] = ["threaded", "tokio", "python", "floor"];
 
-/// Returns the median for each number of clients, of the servers that are drawn.
-fn lines<'a>(results: &Results, kind: &str, metric: &str) -> Vec<Line<'a>> {
-    let line = |server| {
-        let points = results.iter().filter_map(|(work, servers)| {
-            let clients = work.strip_prefix(kind)?.parse().ok()?;
-            let (_, samples) = servers.iter().find(|(name, _)| name == server)?;
-            Some((clients, median(samples, metric)?))
-        });
-        (server, points.collect())
-    };
-    ["threaded", "tokio", "python", "floor"].map(line).into()
+/// Returns the number of clients and the median of each kind of work.
+fn line(results: &Results, server: &str, kind: &str, metric: &str) -> Vec<(f64, f64)> {
+    let points = results.iter().filter_map(|(work, servers)| {
+        let clients = work.strip_prefix(kind)?.parse().ok()?;
+        let (_, samples) = servers.iter().find(|(name, _)| name == server)?;
+        Some((clients, median(samples, metric)?))
+    });
+    points.collect()
 }
 
 fn draw(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
-    lines: &[Line<'_>],
+    lines: [Vec<(f64, f64)>; 4],
     [title, x_name, y_name]: [&str; 3],
 ) -> Result<()> {
-    let values = lines.iter().flat_map(|(_, points)| points);
-    let Some([low, _, high]) = summary(values.map(|point| point.1).collect()) else {
-        return Err("there is nothing to plot: measure threads and events".into());
-    };
+    let values = lines.iter().flatten().map(|(_, value)| *value).collect();
+    let [low, _, high] = summary(values).ok_or("measure threads and events for a plot")?;
     let y = (low / 2.0..high * 4.0).log_scale();
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 16))
@@ -116,29 +98,24 @@ fn draw(
         .y_label_area_size(75)
         .build_cartesian_2d((1.0..256.0).log_scale().base(4.0), y)?;
     let mesh = &mut chart.configure_mesh();
-    mesh.x_desc(x_name)
-        .y_desc(y_name)
-        .light_line_style(WHITE)
-        .draw()?;
-    for (index, (server, points)) in lines.iter().enumerate() {
+    let label = |value: &f64| format!("{value:.0}");
+    mesh.x_desc(x_name).y_desc(y_name).max_light_lines(0);
+    mesh.x_label_formatter(&label);
+    mesh.y_label_formatter(&label).draw()?;
+    for (index, points) in lines.into_iter().enumerate() {
         let style = Palette99::pick(index).stroke_width(2);
-        let line = LineSeries::new(points.iter().copied(), style).point_size(3);
+        let line = LineSeries::new(points, style).point_size(3);
         let legend = move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style);
-        chart.draw_series(line)?.label(*server).legend(legend);
+        chart.draw_series(line)?.label(DRAWN[index]).legend(legend);
     }
     let labels = &mut chart.configure_series_labels();
-    labels
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE)
-        .draw()?;
+    labels.position(SeriesLabelPosition::UpperLeft).draw()?;
     Ok(())
 }
 
 fn median(samples: &[Sample], metric: &str) -> Option<f64> {
-    let values = samples
-        .iter()
-        .filter_map(|sample| sample.get(metric).copied());
-    summary(values.collect()).map(|[_, median, _]| median)
+    let values = samples.iter().filter_map(|sample| sample.get(metric));
+    summary(values.copied().collect()).map(|[_, median, _]| median)
 }
 
 /// Returns the least, the median and the greatest.

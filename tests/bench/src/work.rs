@@ -9,75 +9,48 @@ use suite::{python, root};
 use crate::Result;
 
 /// All work, in the order of the tables. Other numbers do as well.
-///
-/// - `threads`: clients, each in a thread of its own, send 64 bytes and wait for the reply
-/// - `events`: clients, all in one loop, do the same, so that messages and replies come in bursts
-/// - `churn`: clients at a time that connect, send one message, read its reply and close
-/// - `bulk`: one client sends blocks of 64 KiB while it reads the replies
-/// - `lines`: lines of 64 bytes in flight, or as many as fit
-/// - `udp`: datagrams in flight, and the length of each
-/// - `idle`: clients that connect and send nothing
-pub const WORKS: &str = "threads-1,threads-4,threads-16,threads-64,threads-256,threads-16-raw,\
-    threads-16-pinned,events-1,events-4,events-16,events-64,events-256,events-16-pinned,churn-1,\
+pub const WORKS: &str = "threads-1,threads-1-pinned,threads-4,threads-16,threads-64,threads-256,threads-16-raw,\
+    threads-16-pinned,events-1,events-1-pinned,events-4,events-16,events-64,events-256,events-16-pinned,churn-1,\
     churn-4,churn-16,bulk-raw,bulk-chunk,lines-64,lines-full,udp-1-64,udp-32-64,udp-8-1024,\
     idle-5000,pieces";
 
 /// All servers. The first is what the others are compared with, and the second shows the noise.
 pub const SERVERS: &str = "floor,floor-again,tcp,threaded,pool,udp,step,step-pool,python,tokio";
 
-/// Which server does which work by which command. `bench` is this program.
-#[rustfmt::skip]
-const COMMANDS: [(&str, &str, &str); 16] = [
-    ("floor", "threads events churn bulk lines idle", "bench serve threads"),
-    ("floor", "udp", "bench serve udp"),
-    ("tcp", "threads-1 events-1 churn bulk lines", "tcp-echo -q -a :0"),
-    ("threaded", "threads events churn bulk lines idle", "threaded-echo -q -a :0 --max-clients 10000"),
-    ("pool", "threads events", "threaded-echo -q -a :0 --workers 256"),
-    ("pool", "churn bulk lines", "threaded-echo -q -a :0 --workers 4"),
-    ("udp", "udp", "udp-echo -q -a :0"),
-    ("step", "threads events churn idle", "examples/threads_2_scope 127.0.0.1:0"),
-    ("step", "lines", "examples/tcp_5_lines 127.0.0.1:0"),
-    ("step", "udp", "examples/udp_3_no_echo_loop 127.0.0.1:0"),
-    ("step-pool", "churn", "examples/threads_3_workers 127.0.0.1:0"),
-    ("python", "threads events churn idle", "python docs/python/threads_2_scope.py 127.0.0.1:0"),
-    ("python", "lines", "python docs/python/tcp_5_lines.py 127.0.0.1:0"),
-    ("python", "udp", "python docs/python/udp_3_no_echo_loop.py 127.0.0.1:0"),
-    ("tokio", "threads events churn bulk lines idle", "bench serve tokio"),
-    ("tokio", "udp", "bench serve tokio-udp"),
-];
+/// The kinds of work, and which server does which by which command. `bench` is this program.
+const COMMANDS: &str = include_str!("commands.txt");
 
 /// One kind of work.
 pub struct Work<'a> {
     name: &'a str,
     pub kind: &'a str,
-    /// Clients, or messages in flight.
+    /// Clients, or messages in flight, and the length of a message in bytes.
     pub count: usize,
-    /// The length of a message in bytes.
     pub len: usize,
+    framing: &'static str,
 }
 
 impl<'a> Work<'a> {
     pub fn parse(name: &'a str) -> Self {
-        let kind = name.split('-').next().unwrap_or_default();
-        let mut numbers = name.split('-').filter_map(|part| part.parse().ok());
-        let (count, len) = (numbers.next(), numbers.next().unwrap_or(64));
-        let count = count.unwrap_or(usize::MAX);
-        #[rustfmt::skip]
-        return Work { name, kind, count, len };
-    }
-
-    /// Returns `true` if the server and its clients share one core.
-    pub fn is_pinned(&self) -> bool {
-        self.name.ends_with("pinned")
-    }
-
-    fn is_raw(&self) -> bool {
-        self.name.ends_with("raw")
+        let mut parts = name.split('-');
+        let kind = parts.next().unwrap_or_default();
+        let mut numbers = parts.filter_map(|part| part.parse().ok());
+        Work {
+            name,
+            kind,
+            count: numbers.next().unwrap_or(usize::MAX),
+            len: numbers.next().unwrap_or(64),
+            framing: match kind {
+                "lines" => "line",
+                _ if name.ends_with("raw") => "raw",
+                _ => "chunk",
+            },
+        }
     }
 
     /// Returns what is put before the replies: nothing if their number depends on how the stream is cut.
     pub fn prefix(&self) -> &'static str {
-        let has_prefix = !self.is_raw() && self.kind != "bulk";
+        let has_prefix = self.framing != "raw" && self.kind != "bulk";
         ["", "서버로부터 응답: "][usize::from(has_prefix)]
     }
 }
@@ -91,9 +64,9 @@ impl Programs {
         let target = env::var_os("CARGO_TARGET_DIR");
         let target = target.map_or(root().join("target"), PathBuf::from);
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-        cargo.current_dir(root()).arg("--target-dir").arg(&target);
         let arguments = "build -qr -p tcp-echo -p udp-echo -p threaded-echo --bins --examples";
-        let status = cargo.args(arguments.split(' ')).status()?;
+        cargo.current_dir(root()).args(arguments.split(' '));
+        let status = cargo.arg("--target-dir").arg(&target).status()?;
         let built = status.success().then(|| Programs(target.join("release")));
         built.ok_or("the servers cannot be built".into())
     }
@@ -102,9 +75,11 @@ impl Programs {
     pub fn command(&self, server: &str, work: &Work<'_>) -> Option<Command> {
         let server = server.trim_end_matches("-again");
         let does = |kind| kind == work.kind || kind == work.name;
-        let mut commands = COMMANDS.into_iter();
-        let (.., command) =
-            commands.find(|(name, kinds, _)| *name == server && kinds.split(' ').any(does))?;
+        let mut rows = COMMANDS.lines().map(|row| row.splitn(3, ": "));
+        let command = rows.find_map(|mut row| {
+            let is_it = row.next()? == server && row.next()?.split(' ').any(does);
+            row.next().filter(|_| is_it)
+        })?;
         let (program, arguments) = command.split_once(' ')?;
         let mut command = match program {
             "python" => python(),
@@ -115,13 +90,11 @@ impl Programs {
         if ["step", "step-pool", "python"].contains(&server) {
             return (!work.prefix().is_empty()).then_some(command); // their prefix is fixed
         }
-        command.args(["--prefix", work.prefix()]);
-        match work.kind {
-            "udp" => {}
-            "lines" => drop(command.args(["--framing", "line"])),
-            _ if work.is_raw() => drop(command.args(["--framing", "raw"])),
-            _ => drop(command.args(["--framing", "chunk"])),
-        }
+        match program {
+            "bench" => command.args([work.prefix(), work.framing]),
+            "udp-echo" => command.args(["--prefix", work.prefix()]),
+            _ => command.args(["--prefix", work.prefix(), "--framing", work.framing]),
+        };
         Some(command)
     }
 }

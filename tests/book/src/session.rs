@@ -12,25 +12,6 @@ use suite::{Process, Signal, root};
 use crate::normal::Normal;
 use crate::page::regex;
 
-/// Returns a port that no socket has, not even a connection that ended a minute ago: a Python server could not listen there.
-///
-/// The socket keeps the next port for as long as the session lasts, so no other session takes this one.
-fn free_port() -> (u16, UdpSocket) {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + (std::process::id() % 5_000) as u16 * 2; // below those that Linux gives to clients
-    loop {
-        let port = first + NEXT.fetch_add(2, Relaxed) % 2_000;
-        let reserved = UdpSocket::bind((Ipv4Addr::LOCALHOST, port + 1));
-        let sockets = ["tcp", "udp"].map(|table| fs::read_to_string(format!("/proc/net/{table}")));
-        let mut sockets = sockets.iter().flatten();
-        let is_used = sockets.any(|sockets| sockets.contains(&format!(":{port:04X} ")));
-        match reserved {
-            Ok(reserved) if !is_used => return (port, reserved),
-            _ => {}
-        }
-    }
-}
-
 /// Returns the command as it is run: `cargo run -p NAME --` is the program that cargo would run, on the session's port.
 fn as_run(typed: &str, port: u16) -> String {
     let cargo = regex(r"^cargo run (?:-q )?-p (\S+)(?: --example (\S+))?(?: --( [^|]*))?");
@@ -76,6 +57,23 @@ struct Session {
 }
 
 impl Session {
+    /// Finds a port that no socket has, not even a connection that ended a minute ago: a Python server could not listen
+    /// there. The socket keeps the next port, so no other session takes this one.
+    fn reserve_port(&mut self) -> UdpSocket {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let first = 20_000 + (std::process::id() % 5_000) as u16 * 2; // below those that Linux gives to clients
+        loop {
+            self.port = first + NEXT.fetch_add(2, Relaxed) % 2_000;
+            let line = format!(":{:04X} ", self.port);
+            let tables = ["/proc/net/tcp", "/proc/net/udp"].map(fs::read_to_string);
+            let is_used = tables.iter().flatten().any(|table| table.contains(&line));
+            match UdpSocket::bind((Ipv4Addr::LOCALHOST, self.port + 1)) {
+                Ok(socket) if !is_used => return socket,
+                _ => {}
+            }
+        }
+    }
+
     fn step(&mut self, line: &str) -> Result<(), String> {
         let mut words = line.splitn(3, ' ').map(String::from);
         let mut next = || words.next().unwrap_or_default();
@@ -144,9 +142,8 @@ pub fn run(asked: &str) -> Result<String, String> {
         let path = root().join(format!("docs/sessions/{what}.session"));
         script = fs::read_to_string(path).map_err(|error| error.to_string())?;
     }
-    let (port, _reserved) = free_port();
     let mut session = Session::default();
-    session.port = port;
+    let _reserved = session.reserve_port();
     for line in script.lines().filter(|line| !line.starts_with('#')) {
         let step = session.step(line);
         step.map_err(|why| format!("{line}: {why}\n{}", session.transcript()))?;

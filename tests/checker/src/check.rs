@@ -2,7 +2,7 @@ use crate::client::CheckContext;
 use crate::failure::Checked;
 use crate::spec::{Pattern, ServerSpec};
 use crate::words::{Words, words};
-use crate::{check_any as any, check_clients as clients, check_tcp as tcp, check_udp as udp};
+use crate::{check_any as any, check_clients as many, check_tcp as tcp, check_udp as udp};
 
 /// All checks, in the order in which they run: first what all others build on, last what can end a
 /// server.
@@ -13,48 +13,41 @@ pub static CHECKS: [Check; 28] = [
     check("literal-braces", ANY, any::literal_braces),
     check("bytes-not-text", ANY, any::bytes_not_text),
     check("byte-exactness", ANY, any::byte_exactness),
-    check("partial-read", STREAM, tcp::partial_read),
-    check("split-character", STREAM_OF_TEXT, tcp::split_character),
-    check("half-close", STREAM, tcp::half_close),
-    check("end-of-stream", STREAM, tcp::end_of_stream),
+    check("partial-read", TCP, tcp::partial_read),
+    check("split-character", TCP_TEXT, tcp::split_character),
+    check("half-close", TCP, tcp::half_close),
+    check("end-of-stream", TCP, tcp::end_of_stream),
     check("too-long-line", LINES, tcp::too_long_line),
-    check(
-        "error-reaches-client",
-        STREAM_OF_TEXT,
-        tcp::error_reaches_client,
-    ),
-    check("two-small-writes", STREAM, tcp::two_small_writes),
-    check("write-all-then-read", STREAM, tcp::write_all_then_read),
-    check("bounded-memory", STREAM, tcp::bounded_memory),
-    check("one-at-a-time", THREADS, clients::one_at_a_time),
-    check("silent-client", THREADS, clients::silent_client),
-    check(
-        "simultaneous-clients",
-        THREADS,
-        clients::simultaneous_clients,
-    ),
-    check("never-reads", THREADS, clients::never_reads),
-    check("empty-datagram", DATAGRAMS, udp::empty_datagram),
-    check("truncated-datagram", DATAGRAMS, udp::truncated_datagram),
-    check("largest-datagram", DATAGRAMS, udp::largest_datagram),
-    check("echo-loop", DATAGRAMS_OF_TEXT, udp::echo_loop),
-    check("closed-port", DATAGRAMS, udp::closed_port),
+    check("error-reaches-client", TCP_TEXT, tcp::error_reaches_client),
+    check("two-small-writes", TCP, tcp::two_small_writes),
+    check("write-all-then-read", TCP, tcp::write_all_then_read),
+    check("bounded-memory", TCP, tcp::bounded_memory),
+    check("one-at-a-time", THREADS, many::one_at_a_time),
+    check("silent-client", THREADS, many::silent_client),
+    check("simultaneous-clients", THREADS, many::simultaneous_clients),
+    check("never-reads", THREADS, many::never_reads),
+    check("empty-datagram", UDP, udp::empty_datagram),
+    check("truncated-datagram", UDP, udp::truncated_datagram),
+    check("largest-datagram", UDP, udp::largest_datagram),
+    check("echo-loop", UDP_TEXT, udp::echo_loop),
+    check("closed-port", UDP, udp::closed_port),
     check("bad-bytes", TEXT, any::bad_bytes),
-    check("connect-and-close", STREAM, clients::connect_and_close),
-    check("reset-by-peer", STREAM, clients::reset_by_peer),
+    check("connect-and-close", TCP, many::connect_and_close),
+    check("reset-by-peer", TCP, many::reset_by_peer),
     check("still-there", ANY, any::still_there),
 ];
 
 type Applies = fn(&ServerSpec) -> bool;
+type Run = fn(&CheckContext<'_>) -> Checked;
 
 const ANY: Applies = |_| true;
 const TEXT: Applies = ServerSpec::is_text;
-const STREAM: Applies = ServerSpec::is_stream;
-const STREAM_OF_TEXT: Applies = |spec| spec.is_stream() && spec.is_text();
+const TCP: Applies = ServerSpec::is_stream;
+const TCP_TEXT: Applies = |spec| spec.is_stream() && spec.is_text();
 const LINES: Applies = ServerSpec::is_lines;
 const THREADS: Applies = |spec| spec.pattern == Pattern::Threaded;
-const DATAGRAMS: Applies = |spec| !spec.is_stream();
-const DATAGRAMS_OF_TEXT: Applies = |spec| !spec.is_stream() && spec.is_text();
+const UDP: Applies = |spec| !spec.is_stream();
+const UDP_TEXT: Applies = |spec| !spec.is_stream() && spec.is_text();
 
 /// The traps that the book explains, each under a heading of this name in `how-it-breaks.md`. A check bears the name of
 /// its trap, unless one trap needs two checks; not every trap shows from outside a server.
@@ -95,14 +88,10 @@ pub struct Check {
     pub name: &'static str,
     /// Returns `true` if a server that claims this has to pass it.
     pub applies_to: fn(&ServerSpec) -> bool,
-    pub(crate) run: fn(&CheckContext<'_>) -> Checked,
+    pub(crate) run: Run,
 }
 
-const fn check(
-    name: &'static str,
-    applies_to: Applies,
-    run: fn(&CheckContext<'_>) -> Checked,
-) -> Check {
+const fn check(name: &'static str, applies_to: Applies, run: Run) -> Check {
     Check {
         name,
         applies_to,
@@ -122,15 +111,16 @@ impl Check {
 
     /// Returns the page of the book that explains it, below `docs/en` and `docs/ko`.
     pub fn page(&self) -> String {
-        match (self.trap(), self.name) {
-            (Some(trap), _) => format!("how-it-breaks.md#{trap}"),
-            (_, "answers") => "start.md".to_owned(),
-            (_, "error-reaches-client") => "stopping.md".to_owned(),
-            (_, "simultaneous-clients") => "threads.md".to_owned(),
-            (_, "largest-datagram") => "udp.md".to_owned(),
-            (_, "still-there") => "how-it-breaks.md".to_owned(),
-            _ => "message-boundaries.md".to_owned(),
-        }
+        let page = match (self.trap(), self.name) {
+            (Some(trap), _) => return format!("how-it-breaks.md#{trap}"),
+            (_, "answers") => "start",
+            (_, "error-reaches-client") => "stopping",
+            (_, "simultaneous-clients") => "threads",
+            (_, "largest-datagram") => "udp",
+            (_, "still-there") => "how-it-breaks",
+            _ => "message-boundaries",
+        };
+        format!("{page}.md")
     }
 
     /// Returns `true` if this is its name, or that of its trap.

@@ -64,16 +64,23 @@ pub(crate) fn byte_exactness(context: &CheckContext<'_>) -> Checked {
 }
 
 pub(crate) fn bad_bytes(context: &CheckContext<'_>) -> Checked {
+    let is_lines = context.spec.is_lines();
     for bad in BAD {
         context.scene();
         match context.spec.pattern {
             Pattern::Udp => bad_datagram(context, bad)?,
-            _ if context.spec.is_lines() => bad_line(context, bad)?,
-            _ => bad_chunk(context, bad)?,
+            _ if is_lines => bad_line(context, bad)?,
+            _ => bad_chunk(context, bad, false)?,
         }
     }
+    // The end comes where the last byte of a character should: of the datagram, or of the stream.
+    let cut = b"\xEA\xB0";
     context.scene();
-    cut_at_end(context)
+    match context.spec.pattern {
+        Pattern::Udp => bad_datagram(context, cut),
+        _ if is_lines => cut_line(context, cut),
+        _ => bad_chunk(context, cut, true),
+    }
 }
 
 /// Bytes that are not UTF-8 (RFC 3629); an error reply names the first of them. In this order: a byte of no character,
@@ -112,12 +119,31 @@ fn bad_line(context: &CheckContext<'_>, bad: &[u8]) -> Checked {
     client.expect(context.echo("뒤\n"))
 }
 
+fn cut_line(context: &CheckContext<'_>, cut: &[u8]) -> Checked {
+    let mut client = context.client()?;
+    client.send(&[GOOD.as_bytes(), cut].concat())?;
+    client.end();
+    let error = not_utf8(cut, GOOD.len()) + "\n";
+    client.expect_error(&error, GOOD).map(drop)
+}
+
 /// The offset is counted in all that this client has sent. Nothing can follow, but the next client is served.
-fn bad_chunk(context: &CheckContext<'_>, bad: &[u8]) -> Checked {
+///
+/// Where a chunk ends is the server's own choice, so only ours has to answer what arrives together with the bad bytes: a
+/// decoder that raises an error (Python's incremental one) returns nothing of them.
+fn bad_chunk(context: &CheckContext<'_>, bad: &[u8], is_end: bool) -> Checked {
     let mut client = context.client()?;
     client.ask("앞")?;
-    client.send(&[GOOD.as_bytes(), bad].concat())?;
-    client.expect(context.echo(GOOD).then_anything())?;
+    if context.spec.exact_errors {
+        client.send(&[GOOD.as_bytes(), bad].concat())?;
+        client.expect(context.echo(GOOD).then_anything())?;
+    } else {
+        client.ask(GOOD)?;
+        client.send(bad)?;
+    }
+    if is_end {
+        client.end();
+    }
     client.expect_error(&(not_utf8(bad, "앞".len() + GOOD.len()) + "\n"), "")?;
     if context.spec.exact_errors {
         client.expect_close()?;
@@ -125,27 +151,6 @@ fn bad_chunk(context: &CheckContext<'_>, bad: &[u8]) -> Checked {
     drop(client);
     context.log(1, words("step.close"));
     context.ask("뒤")
-}
-
-/// The end comes where the last byte of a character should: of the datagram, or of the stream.
-fn cut_at_end(context: &CheckContext<'_>) -> Checked {
-    let bad = b"\xEA\xB0";
-    if !context.spec.is_stream() {
-        return bad_datagram(context, bad);
-    }
-    let mut client = context.client()?;
-    client.send(&[GOOD.as_bytes(), bad].concat())?;
-    client.end();
-    let is_lines = context.spec.is_lines();
-    if !is_lines {
-        client.expect(context.echo(GOOD).then_anything())?;
-    }
-    client
-        .expect_error(
-            &(not_utf8(bad, GOOD.len()) + "\n"),
-            if is_lines { GOOD } else { "" },
-        )
-        .map(drop)
 }
 
 pub(crate) fn still_there(context: &CheckContext<'_>) -> Checked {

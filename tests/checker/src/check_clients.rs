@@ -29,19 +29,16 @@ pub(crate) fn simultaneous_clients(context: &CheckContext<'_>) -> Checked {
     let mut clients = (0..CLIENTS)
         .map(|_| context.client())
         .collect::<Checked<Vec<_>>>()?;
-    // Each ends its side, so that a pool of a few workers can serve them all, in any order.
-    for (number, client) in clients.iter_mut().enumerate() {
-        client.send(&context.message(words_of(number + 1)))?;
-        client.end();
+    for (client, number) in clients.iter_mut().zip(1..) {
+        client.send(&context.message(words_of(number)))?;
     }
-    for (number, client) in clients.iter_mut().enumerate() {
-        let message = context.message(words_of(number + 1));
+    // Each leaves after its reply, so that a pool of a few workers can serve them all.
+    for (mut client, number) in clients.into_iter().zip(1..) {
+        let text = words_of(number);
         context.scene_after(words("step.all-send").with(CLIENTS));
-        context.log(
-            number + 1,
-            words("step.send-own").with(words_of(number + 1)),
-        );
-        client.expect(context.echo(message).then_anything())?;
+        let step = words("step.send-own").with(number).with(CLIENTS);
+        context.log(0, step.with(&text));
+        client.expect(context.echo(context.message(text)).then_anything())?;
     }
     Ok(())
 }

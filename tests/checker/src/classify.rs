@@ -11,62 +11,45 @@ use crate::reply::{Match, Reply};
 use crate::words::{Words, words};
 
 /// What the checker talks to, if it is not the server that it claims to be.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Classification {
     /// What it is, and what to do about it.
-    pub sentences: Vec<Words>,
+    pub(crate) sentences: Vec<Words>,
     /// The reply beside the expected one.
-    pub difference: Option<Difference>,
-    /// What became of the program, if the checker started it.
-    pub program: Option<ProgramEnd>,
+    pub(crate) difference: Option<Difference>,
+    pub(crate) program: Option<ProgramEnd>,
     /// Whether there is no server at all.
     pub is_unreachable: bool,
 }
 
 impl Classification {
-    pub(crate) fn new(sentence: Words) -> Self {
-        let (difference, program) = (None, None);
+    pub(crate) fn new(sentence: Words, is_unreachable: bool) -> Self {
         Classification {
             sentences: vec![sentence],
-            difference,
-            program,
-            is_unreachable: false,
+            is_unreachable,
+            ..Classification::default()
         }
     }
 
     /// Returns its word in the JSON: `other-prefix`.
-    pub fn class(&self) -> String {
+    pub fn class(&self) -> &str {
         let key = self.sentences.first().map_or("", Words::key);
-        key.trim_start_matches("class.").to_owned()
-    }
-
-    pub(crate) fn unreachable(sentence: Words) -> Self {
-        Classification {
-            is_unreachable: true,
-            ..Classification::new(sentence)
-        }
+        key.trim_start_matches("class.")
     }
 }
 
-/// What the first reply is.
-pub(crate) enum FirstReply {
-    /// It begins with the prefix: the checks say what else is wrong with it. `true` if nothing is.
-    Right(bool),
-    Wrong(Classification),
-}
-
-/// Sends one message on one connection, and says what the reply is.
-pub(crate) fn classify(context: &CheckContext<'_>) -> Checked<FirstReply> {
+/// Sends one message on one connection, and says what the reply is. If it begins as it should, the checks say what else
+/// is wrong with it: then returns `true` if nothing is.
+pub(crate) fn classify(context: &CheckContext<'_>) -> Checked<Result<bool, Classification>> {
     let message = context.message("hello");
     let mut client = context.client()?;
     let started = Instant::now();
     client.send(&message)?;
-    let reply = context.echo(&message);
-    let (expected, timeout) = (reply.simplest(), context.limits.timeout);
-    let (actual, end) = collect(&mut client, reply, timeout);
+    let timeout = context.limits.timeout;
+    let (actual, end) = collect(&mut client, context.echo(&message), timeout);
     let waits = actual.is_empty() && end.is_some_and(|error| is_timeout(error.kind()));
     if !waits {
-        return Ok(compare(context, &message, &expected, &actual));
+        return Ok(compare(context, &message, &actual));
     }
     let is_unframed = context.spec.is_stream() && !context.spec.is_lines();
     if is_unframed {
@@ -81,7 +64,7 @@ pub(crate) fn classify(context: &CheckContext<'_>) -> Checked<FirstReply> {
         _ if is_unframed && actual.ends_with(b"\n") => words("class.waits-for-newline"),
         _ => words("class.late").with(format!("{:.1}", started.elapsed().as_secs_f64())),
     };
-    Ok(FirstReply::Wrong(Classification::new(sentence)))
+    Ok(Err(Classification::new(sentence, false)))
 }
 
 /// Receives until the reply is complete and a moment longer; or to the end, which an error may be.
@@ -110,53 +93,47 @@ fn collect(
 fn compare(
     context: &CheckContext<'_>,
     message: &[u8],
-    expected: &[u8],
     actual: &[u8],
-) -> FirstReply {
+) -> Result<bool, Classification> {
     let prefix = context.spec.prefix().as_bytes();
-    let before = actual
-        .trim_ascii_end()
-        .strip_suffix(message.trim_ascii_end());
+    let expected = context.echo(message).simplest();
+    let text = actual.trim_ascii_end();
+    let before = text.strip_suffix(message.trim_ascii_end());
     let sentences = match before {
         _ if actual.is_empty() => vec![words("class.ended")],
         _ if !prefix.is_empty() && actual.starts_with(prefix) || before == Some(prefix) => {
-            return FirstReply::Right(actual == expected);
+            return Ok(actual == expected);
         }
         Some(b"") => vec![words("class.no-prefix")],
         Some(before) => other_prefix(prefix, before),
-        None => match encoding_clue(expected, actual) {
+        None => match encoding_clue(&expected, actual) {
             Some(clue) => vec![words("class.wrong-encoding"), clue],
             // What a plain echo does to the text, the checks say.
-            None if prefix.is_empty() => return FirstReply::Right(false),
+            None if prefix.is_empty() => return Ok(false),
             None => vec![words("class.something-else").with(quote(actual))],
         },
     };
     let mut reply = Reply::exactly(expected);
     reply.push(actual);
     let difference = (!actual.is_empty()).then(|| reply.difference(&actual[reply.matched()..]));
-    let base = Classification::new(words("class.ended"));
-    FirstReply::Wrong(Classification {
+    Err(Classification {
         sentences,
         difference,
-        ..base
+        ..Classification::default()
     })
 }
 
 fn other_prefix(prefix: &[u8], actual: &[u8]) -> Vec<Words> {
+    let mut advice = words("class.give-prefix").with(quote(actual));
+    let mut what = words("class.other-prefix");
     if let Some(clue) = encoding_clue(prefix, actual) {
-        return vec![words("class.wrong-encoding"), clue];
+        (what, advice) = (words("class.wrong-encoding"), clue);
+    } else if std::str::from_utf8(actual).is_err() {
+        let Some(text) = EUC_KR.decode_without_bom_handling_and_without_replacement(actual) else {
+            return vec![words("class.not-utf8")];
+        };
+        let clue = words("clue.decodes-as").with("CP949").with(escape(&text));
+        (what, advice) = (words("class.wrong-encoding"), clue);
     }
-    if std::str::from_utf8(actual).is_ok() {
-        return vec![
-            words("class.other-prefix"),
-            words("class.give-prefix").with(quote(actual)),
-        ];
-    }
-    match EUC_KR.decode_without_bom_handling_and_without_replacement(actual) {
-        Some(text) => vec![
-            words("class.wrong-encoding"),
-            words("clue.decodes-as").with("CP949").with(escape(&text)),
-        ],
-        None => vec![words("class.not-utf8")],
-    }
+    vec![what, advice]
 }

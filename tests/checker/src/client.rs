@@ -2,8 +2,7 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use socket2::Socket;
 
 use crate::difference::{find_clue, quote};
 use crate::failure::{Checked, Clue, Failure, FailureKind, Problem, Step};
-use crate::launch::Program;
+use crate::launch::{Program, locked};
 use crate::reply::{Match, Reply};
 use crate::spec::{Framing, Limits, ServerSpec, Target};
 use crate::words::{Words, literal, thousands, words};
@@ -115,7 +114,7 @@ impl<'a> CheckContext<'a> {
         let socket = socket.map_err(|error| {
             let (actual, kind) = self.describe(&error, "got.not-accepted");
             Failure::new(
-                self.steps.take(),
+                &self.steps.take(),
                 words("expected.connection"),
                 actual,
                 kind,
@@ -170,7 +169,10 @@ impl<'a> CheckContext<'a> {
         };
         let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
         socket.connect(self.address)?; // so the system reports a closed port, and drops strangers
-        Ok(socket)
+        match socket.local_addr()? == self.address {
+            true => Err(ErrorKind::ConnectionRefused.into()), // it would talk to itself
+            false => Ok(socket),
+        }
     }
 
     /// Sends a datagram. The first one to a program that is starting is sent until it is not refused.
@@ -195,16 +197,12 @@ impl<'a> CheckContext<'a> {
 
     /// Returns how long to wait for progress. A socket takes zero for no timeout, so zero is an error.
     fn wait_time(&self) -> io::Result<Duration> {
-        let left = self
-            .deadline
-            .get()
-            .saturating_duration_since(Instant::now());
+        let deadline = self.deadline.get();
+        let left = deadline.saturating_duration_since(Instant::now());
         let left = left.min(self.limits.timeout);
-        if left.is_zero() {
-            Err(ErrorKind::TimedOut.into())
-        } else {
-            Ok(left)
-        }
+        Some(left)
+            .filter(|left| !left.is_zero())
+            .ok_or(ErrorKind::TimedOut.into())
     }
 
     /// Says what an error means; `timeout` is the key of what to say if nothing happened in time.
@@ -227,11 +225,8 @@ impl<'a> CheckContext<'a> {
         let prefix = spec.prefix().as_bytes();
         let is_guarded = !spec.is_stream() && !prefix.is_empty() && text.starts_with(prefix);
         let before = if is_guarded { spec.filler() } else { "" };
-        let after = if spec.is_lines() && !text.ends_with(b"\n") {
-            "\n"
-        } else {
-            ""
-        };
+        let is_unended = spec.is_lines() && !text.ends_with(b"\n");
+        let after = if is_unended { "\n" } else { "" };
         [before.as_bytes(), text, after.as_bytes()].concat()
     }
 
@@ -335,11 +330,8 @@ impl Client<'_> {
         let has_replied = !self.context.replies.borrow().is_empty();
         let wait = Duration::from_millis(if has_replied { 20 } else { 1 });
         let _ = self.socket.set_read_timeout(Some(wait)); // fails for zero alone
-        let is_end = || {
-            self.socket
-                .peek(&mut [MaybeUninit::uninit()])
-                .is_ok_and(|len| len == 0)
-        };
+        let peek = || self.socket.peek(&mut [MaybeUninit::uninit()]);
+        let is_end = || peek().is_ok_and(|len| len == 0);
         if self.context.parked.is_none() || !(self.ended || is_end()) {
             self.broken |= self.socket.shutdown(Shutdown::Write).is_err();
         }
@@ -388,10 +380,8 @@ impl Client<'_> {
             len if len > 1_000 => words("step.got-long").with(thousands(len)),
             _ => words("step.got").with(quote(&actual)),
         });
-        self.context
-            .replies
-            .borrow_mut()
-            .push((self.number, actual));
+        let mut replies = self.context.replies.borrow_mut();
+        replies.push((self.number, actual));
         self.sent.clear();
         Ok(longest)
     }
@@ -439,9 +429,8 @@ impl Client<'_> {
     /// server closes the connection instead.
     pub(crate) fn expect_error(&mut self, exact: &str, good: &str) -> Checked<bool> {
         if self.context.spec.exact_errors {
-            return self
-                .expect(Reply::exactly(exact).then_anything())
-                .map(|()| true);
+            let reply = Reply::exactly(exact).then_anything();
+            return self.expect(reply).map(|()| true);
         }
         let expected = match self.context.spec.is_stream() {
             true => words("expected.error"),
@@ -451,25 +440,22 @@ impl Client<'_> {
         let prefix = self.context.spec.prefix().as_bytes();
         let text = sentence.strip_prefix(prefix).unwrap_or(&sentence);
         let marks = ["\u{fffd}", "\\x", "?", good].map(str::as_bytes);
-        let is_echo = marks
-            .iter()
-            .any(|mark| !mark.is_empty() && text.starts_with(mark));
+        let is_echo = text.len() < sentence.len() && text.is_empty() // without the bad bytes
+            || marks
+                .iter()
+                .any(|mark| !mark.is_empty() && text.starts_with(mark));
         if is_echo || std::str::from_utf8(text).is_err() {
             let words = words("clue.bad-bytes-echoed");
-            let clue = Some(Clue {
-                trap: Some("bad-bytes"),
-                words,
-            });
+            let is_bad = std::str::from_utf8(&self.sent).is_err();
+            let trap = Some("bad-bytes");
+            let clue = is_bad.then_some(Clue { trap, words });
             let actual = literal(quote(&sentence));
             let failure = self.failure(expected, actual, FailureKind::Different);
             return Err(Failure { clue, ..failure }.into());
         }
         let got = words("step.got").with(quote(&sentence));
-        self.log(if sentence.is_empty() {
-            words("step.closed")
-        } else {
-            got
-        });
+        let is_closed = sentence.is_empty();
+        self.log(if is_closed { words("step.closed") } else { got });
         self.sent.clear();
         Ok(!sentence.is_empty())
     }
@@ -479,11 +465,7 @@ impl Client<'_> {
         let mut buffer = vec![0; 65_536];
         let mut sentence = Vec::new();
         loop {
-            let within = if sentence.is_empty() {
-                Duration::MAX
-            } else {
-                QUIET_PERIOD
-            };
+            let within = [QUIET_PERIOD, Duration::MAX][usize::from(sentence.is_empty())];
             match self.receive(&mut buffer, within) {
                 Ok(Some(len)) => sentence.extend_from_slice(&buffer[..len]),
                 Err(error) if sentence.is_empty() && !is_reset(error.kind()) => {
@@ -530,10 +512,8 @@ impl Client<'_> {
         while taken < UNREAD {
             // The block goes round, so its lines stay whole whatever part of it one write takes.
             let rest = &block[taken % block.len()..];
-            let stall = self
-                .context
-                .wait_time()
-                .map(|left| left.min(self.context.limits.stall));
+            let wait_time = self.context.wait_time();
+            let stall = wait_time.map(|left| left.min(self.context.limits.stall));
             let set = stall.and_then(|stall| self.socket.set_write_timeout(Some(stall)));
             match set.and_then(|()| (&*self.socket).write(rest)) {
                 Ok(len) => taken += len,
@@ -552,13 +532,11 @@ impl Client<'_> {
         self.end();
         let mut buffer = vec![0; 65_536];
         let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(2) {
-            if !matches!(
-                self.receive(&mut buffer, Duration::from_secs(1)),
-                Ok(Some(_))
-            ) {
+        let second = Duration::from_secs(1);
+        while started.elapsed() < 2 * second {
+            let Ok(Some(_)) = self.receive(&mut buffer, second) else {
                 return;
-            }
+            };
         }
     }
 
@@ -570,25 +548,30 @@ impl Client<'_> {
         self.context.scene_after(words("step.write-all"));
         let (stream, stall) = (Arc::clone(&self.socket), self.context.limits.stall);
         let _ = stream.set_write_timeout(self.context.wait_time().ok()); // the shutdown ends it, too
-        let total = AtomicUsize::new(lines.len());
+        let plan = Mutex::new((0, lines.len())); // how many bytes are begun, and how many are to be
         thread::scope(|scope| {
             let (progress, written) = mpsc::channel();
-            let (mut writer, limit) = (&*stream, &total);
+            let (mut writer, shared_plan) = (&*stream, &plan);
+            let begin = move |len: usize| {
+                let (begun, end) = &mut *locked(shared_plan);
+                let is_needed = *begun < *end;
+                *begun += if is_needed { len } else { 0 };
+                is_needed
+            };
             scope.spawn(move || {
-                for (number, block) in lines.chunks(BLOCK).enumerate() {
-                    let is_needed = number * BLOCK < limit.load(Ordering::SeqCst);
-                    if !is_needed || writer.write_all(block).is_err() || progress.send(()).is_err()
-                    {
+                for block in lines.chunks(BLOCK) {
+                    let is_sent = begin(block.len()) && writer.write_all(block).is_ok();
+                    if !is_sent || progress.send(()).is_err() {
                         return; // the reader will see why
                     }
                 }
             });
-            let mut blocks = 1; // the one that is stuck
-            while written.recv_timeout(stall).is_ok() {
-                blocks += 1;
-            }
-            let sent = lines.len().min(blocks * BLOCK + MORE);
-            total.store(sent, Ordering::SeqCst);
+            while written.recv_timeout(stall).is_ok() {} // until it is stuck, or done
+            let sent = {
+                let (begun, end) = &mut *locked(&plan);
+                *end = (*begun + MORE).min(*end);
+                *end
+            };
             let result = self.expect(self.context.echo(&lines[..sent]));
             if result.is_err() {
                 let _ = stream.shutdown(Shutdown::Both); // ends a write that nobody will read
@@ -605,7 +588,7 @@ impl Client<'_> {
 /// Failures.
 impl Client<'_> {
     pub(crate) fn failure(&self, expected: Words, actual: Words, kind: FailureKind) -> Failure {
-        Failure::new(self.context.steps.borrow().clone(), expected, actual, kind)
+        Failure::new(&self.context.steps.borrow(), expected, actual, kind)
     }
 
     /// Something else arrived: `rest` is the last of it, from the first byte that differs.
@@ -633,11 +616,7 @@ impl Client<'_> {
     /// The reply broke off, by an error or, without one, by the end of the stream.
     fn incomplete(&self, reply: &Reply, error: Option<&io::Error>, actual: &[u8]) -> Failure {
         let expected = reply.simplest();
-        let silence = if actual.is_empty() {
-            "got.nothing"
-        } else {
-            "got.nothing-more"
-        };
+        let silence = ["got.nothing", "got.nothing-more"][usize::from(!actual.is_empty())];
         let (end, kind) = match error {
             Some(error) => self.context.describe(error, silence),
             None if self.broken => (words("got.reset"), FailureKind::Reset),
@@ -678,8 +657,6 @@ fn is_reset(kind: ErrorKind) -> bool {
 
 /// Windows reports a reset for a datagram of ours that has met a closed port.
 fn is_refusal(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
-    )
+    use ErrorKind::{ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionRefused | ConnectionReset)
 }

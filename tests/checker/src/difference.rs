@@ -8,9 +8,9 @@ use crate::words::{Words, thousands, words};
 
 /// Where a reply begins to differ from what a good server replies.
 #[derive(Debug, Clone)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// Number of bytes that are right.
-    pub offset: usize,
+    pub(crate) offset: usize,
     /// The last of them.
     common: Vec<u8>,
     /// What had to follow.
@@ -22,8 +22,8 @@ pub struct Difference {
 /// How many bytes around a difference are kept: enough for what is shown of them.
 pub(crate) const KEPT: usize = 256;
 
-/// How many characters are shown on either side of a difference, and at either end of long data.
-const SHOWN: usize = 30;
+/// Width of what is shown on either side of a difference, and at either end of long data, in columns.
+const SHOWN: usize = 32;
 
 impl Difference {
     /// A difference behind `offset` bytes that are right, of which `common` are the last.
@@ -40,17 +40,19 @@ impl Difference {
     }
 
     /// Returns both replies in quotes, abbreviated alike, and the column where they part.
-    pub fn show(&self) -> (String, String, usize) {
+    pub(crate) fn show(&self) -> (String, String, usize) {
         let mut before = units(&self.common);
-        if before.len() > SHOWN + 10 || self.offset > KEPT {
-            before.drain(..before.len().saturating_sub(SHOWN));
+        let start = before.len() - fitting(before.iter().rev(), SHOWN);
+        if start > 0 || self.offset > KEPT {
+            before.drain(..start);
             before.insert(0, "…".to_owned());
         }
         let before = before.concat();
         let show = |rest: &[u8]| {
             let mut rest = units(rest);
-            if rest.len() > SHOWN + 10 {
-                rest.truncate(SHOWN);
+            let end = fitting(rest.iter(), SHOWN);
+            if end < rest.len() {
+                rest.truncate(end);
                 rest.push("…".to_owned());
             }
             format!("\"{before}{}\"", rest.concat())
@@ -59,7 +61,7 @@ impl Difference {
     }
 
     /// Returns the sentence beside the caret: which byte differs, counted from 1.
-    pub fn place(&self) -> Words {
+    pub(crate) fn place(&self) -> Words {
         match self.offset {
             0 => words("difference.first"),
             right => words("difference.place")
@@ -102,17 +104,30 @@ pub(crate) fn escape_line(line: &[u8]) -> String {
     units(line).into_iter().map(plain).collect()
 }
 
+/// Returns how many of these units fit into this width.
+fn fitting<'a>(units: impl Iterator<Item = &'a String>, width: usize) -> usize {
+    let mut left = width;
+    let fits = |unit: &&String| {
+        let fits = unit.width() <= left;
+        left = left.saturating_sub(unit.width());
+        fits
+    };
+    units.take_while(fits).count()
+}
+
 /// Returns bytes as text in quotes, escaped, and abbreviated in the middle if they are many.
 pub(crate) fn quote(bytes: &[u8]) -> String {
-    let beginning = units(&bytes[..bytes.len().min(8 * SHOWN)]);
-    if bytes.len() <= 8 * SHOWN && beginning.len() <= 2 * SHOWN {
+    let ends = 4 * SHOWN + 3;
+    let (beginning, end) = (
+        units(&bytes[..bytes.len().min(2 * ends)]),
+        bytes.len().saturating_sub(ends),
+    );
+    if bytes.len() <= 2 * ends && fitting(beginning.iter(), 2 * SHOWN) == beginning.len() {
         return format!("\"{}\"", beginning.concat());
     }
-    let end = units(&bytes[bytes.len().saturating_sub(SHOWN * 4 + 3)..]);
-    let (first, last) = (
-        &beginning[..SHOWN.min(beginning.len())],
-        &end[end.len().saturating_sub(SHOWN)..],
-    );
+    let end = units(&bytes[end..]);
+    let first = &beginning[..fitting(beginning.iter(), SHOWN)];
+    let last = &end[end.len() - fitting(end.iter().rev(), SHOWN)..];
     format!(
         "\"{}…{}\" ({} B)",
         first.concat(),

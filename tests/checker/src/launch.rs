@@ -11,30 +11,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::words::error_message;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::difference::escape_line;
 use crate::failure::ProgramEnd;
+use crate::words::{Words, words};
 
 /// A command that starts a server, split into words as a POSIX shell splits them.
 #[derive(Debug, Clone)]
 pub struct Command {
     words: Vec<String>,
+    /// The process ID of the program that runs now, if any.
     running: Arc<Mutex<Option<u32>>>,
 }
 
 impl FromStr for Command {
-    type Err = String;
+    type Err = &'static str;
 
-    fn from_str(typed: &str) -> Result<Self, String> {
-        match shlex::split(typed) {
-            Some(words) if !words.is_empty() => Ok(Command {
-                words,
-                running: Arc::default(),
-            }),
-            Some(_) => Err("the command is empty".to_owned()),
-            None => Err("a quote or a backslash in the command is not closed".to_owned()),
+    fn from_str(typed: &str) -> Result<Self, Self::Err> {
+        let words =
+            shlex::split(typed).ok_or("a quote or a backslash in the command is not closed")?;
+        if words.is_empty() {
+            return Err("the command is empty");
         }
+        let running = Arc::default();
+        Ok(Command { words, running })
     }
 }
 
@@ -48,33 +50,35 @@ impl fmt::Display for Command {
 impl Command {
     /// Returns `true` if a fresh port can be given to the program each time.
     pub fn takes_port(&self) -> bool {
-        self.words
-            .iter()
-            .any(|word| word.contains("{address}") || word.contains("{port}"))
+        let is_place = |word: &String| word.contains("{address}") || word.contains("{port}");
+        self.words.iter().any(is_place)
     }
 
-    /// Starts the program on this address.
-    pub(crate) fn start(&self, address: SocketAddr) -> io::Result<Program> {
-        let fill = |word: &String| {
-            word.replace("{address}", &address.to_string())
-                .replace("{port}", &address.port().to_string())
-        };
-        let words: Vec<_> = self.words.iter().map(fill).collect();
-        let child = spawn(&words[0], &words[1..]).or_else(|error| match words[0].as_str() {
-            "python" if error.kind() == ErrorKind::NotFound => spawn("python3", &words[1..]),
+    /// Starts the program on this address, or says why it cannot be run.
+    pub(crate) fn start(&self, address: SocketAddr) -> Result<Program, Words> {
+        let [port, address] = [address.port().to_string(), address.to_string()];
+        let fill = |word: &String| word.replace("{address}", &address).replace("{port}", &port);
+        let words_of_it: Vec<_> = self.words.iter().map(fill).collect();
+        let (name, arguments) = words_of_it.split_at(1);
+        let child = spawn(&name[0], arguments).or_else(|error| match &*name[0] {
+            "python" if error.kind() == ErrorKind::NotFound => spawn("python3", arguments),
             _ => Err(error),
         });
-        let mut child = child?;
-        let output = Arc::new(Mutex::new(VecDeque::new()));
+        let mut child = child.map_err(|error| {
+            let sentence = words("class.cannot-start").with(common::trace::escape(&name[0]));
+            sentence.with(error_message(&error))
+        })?;
+        let output = Lines::default();
         let (reader, closed) = mpsc::channel();
         keep_lines(child.stdout.take(), &output, &reader);
         keep_lines(child.stderr.take(), &output, &reader);
         *locked(&self.running) = Some(child.id());
+        let (child, running) = (RefCell::new(child), Arc::clone(&self.running));
         Ok(Program {
-            child: RefCell::new(child),
+            child,
             output,
             closed,
-            running: Arc::clone(&self.running),
+            running,
         })
     }
 
@@ -86,27 +90,24 @@ impl Command {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Returns what a mutex holds. A thread that has panicked leaves it whole here.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn spawn(program: &str, arguments: &[String]) -> io::Result<Child> {
     let mut command = process::Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(arguments).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     // A Python that is killed would else lose its last lines, and on Windows fail to print Hangul into a pipe.
-    command
-        .env("PYTHONUNBUFFERED", "1")
-        .env("PYTHONIOENCODING", "utf-8");
+    command.env("PYTHONUNBUFFERED", "1");
+    command.env("PYTHONIOENCODING", "utf-8");
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command.spawn()
 }
 
-/// Ends a program with all the programs that it has started.
+/// Ends a program with all the programs that it has started, unless they have left its group.
 #[cfg(unix)]
 fn end_tree(id: u32) {
     use rustix::process::{Pid, Signal, kill_process_group};
@@ -118,11 +119,8 @@ fn end_tree(id: u32) {
 #[cfg(windows)]
 fn end_tree(id: u32) {
     let mut command = process::Command::new("taskkill");
-    command
-        .args(["/T", "/F", "/PID", &id.to_string()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    let _ = command.stderr(Stdio::null()).status(); // it may have ended
+    command.args(["/T", "/F", "/PID", &id.to_string()]);
+    let _ = command.stdin(Stdio::null()).output(); // it may have ended
 }
 
 /// How many of the last lines are kept, and of each how many bytes.
@@ -140,11 +138,8 @@ fn keep_lines(stream: Option<impl Read + Send + 'static>, lines: &Lines, reader:
         let mut stream = BufReader::new(stream);
         let mut line = Vec::new();
         // A line without an end must not fill the memory, so it is read in pieces.
-        while (&mut stream)
-            .take(4_096)
-            .read_until(b'\n', &mut line)
-            .is_ok_and(|len| len > 0)
-        {
+        let mut read = |line: &mut Vec<u8>| (&mut stream).take(4_096).read_until(b'\n', line);
+        while read(&mut line).is_ok_and(|len| len > 0) {
             line.truncate(line.trim_ascii_end().len().min(LINE_LEN));
             let mut lines = locked(&lines);
             lines.push_back(std::mem::take(&mut line));
@@ -173,13 +168,10 @@ impl Program {
     /// Waits a moment for its end: a client learns of a crash before the program has printed why.
     pub(crate) fn status_within(&self, time: Duration) -> Option<String> {
         let started = Instant::now();
-        loop {
-            let status = self.status();
-            if status.is_some() || started.elapsed() > time {
-                return status;
-            }
+        while self.status().is_none() && started.elapsed() < time {
             thread::sleep(Duration::from_millis(5)); // std can wait for a process without a limit only
         }
+        self.status()
     }
 
     /// Ends it, and returns what it left behind.
@@ -187,10 +179,8 @@ impl Program {
         self.kill();
         // Both readers are done once every holder of the pipes has ended.
         let _ = self.closed.recv_timeout(Duration::from_millis(500));
-        let last_lines = locked(&self.output)
-            .iter()
-            .map(|line| escape_line(line))
-            .collect();
+        let lines = locked(&self.output);
+        let last_lines = lines.iter().map(|line| escape_line(line)).collect();
         ProgramEnd { status, last_lines }
     }
 
@@ -212,31 +202,26 @@ impl Drop for Program {
 /// The port is below the range from which Linux, macOS and Windows serve a port 0, so that no client can get it
 /// meanwhile.
 pub(crate) fn fresh_port(address: SocketAddr, is_stream: bool) -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 21_000;
     const COUNT: u16 = 11_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = (process::id().wrapping_mul(97) % u32::from(COUNT)) as u16;
-    for _ in 0..COUNT {
+    let candidates = (0..COUNT).map(|_| {
         let step = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
-        let candidate = SocketAddr::new(address.ip(), FIRST + (start + step) % COUNT);
-        if is_free(candidate, is_stream) {
-            return candidate;
-        }
-    }
-    address
+        SocketAddr::new(address.ip(), FIRST + (start + step) % COUNT)
+    });
+    let mut free = candidates.filter(|candidate| is_free(*candidate, is_stream));
+    free.next().unwrap_or(address)
 }
 
 /// Returns `true` if even a server that does not set `SO_REUSEADDR` could be bound to this address.
 pub(crate) fn is_free(address: SocketAddr, is_stream: bool) -> bool {
-    let (kind, protocol) = if is_stream {
-        (Type::STREAM, Protocol::TCP)
-    } else {
-        (Type::DGRAM, Protocol::UDP)
+    let (kind, protocol) = match is_stream {
+        true => (Type::STREAM, Protocol::TCP),
+        false => (Type::DGRAM, Protocol::UDP),
     };
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol));
-    socket
-        .and_then(|socket| socket.bind(&address.into()))
-        .is_ok()
+    socket.is_ok_and(|socket| socket.bind(&address.into()).is_ok())
 }
 
 /// Returns `true` if a server listens there already.

@@ -4,22 +4,26 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use checker::{
-    CHECKS, Check, Classification, Command, Event, Framing, Language, Outcome, Pattern, Report,
-    ServerSpec, Source, Target, Verdict, Words, words,
+    CHECKS, Check, Classification, Command, Event, Framing, LIMITS, Language, Limits, Pattern,
+    Problem, Report, ServerSpec, Target, Verdict, Words, locked, words, wrap,
 };
 use clap::Parser;
 use common::addr::{Address, DEFAULT_ADDRESS};
+
+/// Whether this machine is ready for a class.
+mod preflight;
 
 /// Finds out what an echo server gets wrong, in whatever language it is written
 #[derive(Parser)]
 #[command(
     bin_name = "cargo run -p checker --",
-    after_help = "Exits with 0 if a check passed and none failed, 1 if one failed or the server is \
+    after_help = "Before a class, `cargo run -p checker -- preflight` tells whether this machine is ready.\n\n\
+                  Exits with 0 if a check passed and none failed, 1 if one failed or the server is \
                   something else, and 2 for wrong usage or if nothing listens there."
 )]
 struct Cli {
@@ -72,22 +76,32 @@ fn parse_seconds(typed: &str) -> Result<Duration, String> {
     let seconds = typed
         .parse()
         .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        .filter(|seconds| (0.001..86_400.0).contains(seconds));
+    let error = "write a number of seconds, such as 5 or 0.5";
     seconds
-        .filter(|seconds| (Duration::from_millis(1)..Duration::from_secs(86_400)).contains(seconds))
-        .ok_or_else(|| "write a number of seconds, such as 5 or 0.5".to_owned())
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| error.to_owned())
 }
 
 fn main() -> ExitCode {
+    let first = std::env::args_os().nth(1);
+    if first.is_some_and(|word| word == "preflight") {
+        return preflight::run();
+    }
     let cli = Cli::parse();
+    let report = Report(cli.lang.unwrap_or_else(Language::of_system));
     let status = spec(&cli).and_then(|spec| {
         let checks = choose(&spec, &cli.only)?;
-        let report = Report(cli.lang.unwrap_or_else(Language::of_system));
-        if cli.list {
-            checks.iter().for_each(|check| print(&report.list(check)));
-            return Ok(ExitCode::SUCCESS);
+        if !cli.list {
+            return check(&cli, &spec, &checks, report);
         }
-        check(&cli, &spec, &checks, report)
+        for check in checks {
+            print(&match cli.json {
+                true => report.json_list(check),
+                false => report.list(check),
+            });
+        }
+        Ok(ExitCode::SUCCESS)
     });
     status.unwrap_or_else(|error| {
         print_error(&error);
@@ -96,16 +110,21 @@ fn main() -> ExitCode {
 }
 
 fn spec(cli: &Cli) -> Result<ServerSpec, String> {
-    let framing = match (cli.pattern, cli.framing, cli.raw) {
+    let pattern = cli.pattern;
+    let framing = match (pattern, cli.framing, cli.raw) {
         (Pattern::Udp, Framing::Chunk, true) => Framing::Raw,
         (Pattern::Udp, Framing::Chunk, false) => Framing::Chunk,
         (Pattern::Udp, ..) => return Err("--framing is for TCP: a datagram is a message".into()),
         (_, _, true) => return Err("--raw is for UDP: for TCP write --framing raw".into()),
         (_, framing, _) => framing,
     };
-    let mut spec = ServerSpec::new(cli.pattern, framing, &cli.prefix);
-    spec.exact_errors = cli.exact_errors;
-    Ok(spec)
+    let (prefix, exact_errors) = (cli.prefix.clone(), cli.exact_errors);
+    Ok(ServerSpec {
+        pattern,
+        framing,
+        prefix,
+        exact_errors,
+    })
 }
 
 /// Returns the checks that apply, or those of them that are asked for.
@@ -115,10 +134,9 @@ fn choose(spec: &ServerSpec, only: &[String]) -> Result<Vec<&'static Check>, Str
         if !CHECKS.iter().any(|check| check.is_called(name)) {
             let names = CHECKS
                 .iter()
-                .flat_map(|check| [Some(check.name), check.trap()])
-                .flatten();
+                .flat_map(|check| [Some(check.name), check.trap()]);
             let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
-            let nearest = names.min_by_key(distance).unwrap_or_default();
+            let nearest = names.flatten().min_by_key(distance).unwrap_or_default();
             return Err(format!(
                 "there is no check {name:?}: the nearest name is {nearest}, and --list shows all"
             ));
@@ -127,10 +145,14 @@ fn choose(spec: &ServerSpec, only: &[String]) -> Result<Vec<&'static Check>, Str
             return Err(format!("the check {name} does not apply to {spec}"));
         }
     }
-    let is_wanted =
-        |check: &&Check| only.is_empty() || only.iter().any(|name| check.is_called(name));
-    Ok(applicable.filter(is_wanted).collect())
+    let is_named = |check: &&Check| only.iter().any(|name| check.is_called(name));
+    Ok(applicable
+        .filter(|check| only.is_empty() || is_named(check))
+        .collect())
 }
+
+/// What the checks found, or what stands in the place of the server.
+type Found = Result<Vec<Verdict>, Box<Classification>>;
 
 /// Tries each address that the name has, until a server is there.
 fn check(
@@ -150,35 +172,34 @@ fn check(
         };
         let _ = ctrlc::set_handler(handler); // without it Ctrl-C would not end the server
     }
-    for (number, address) in addresses.iter().enumerate() {
-        let source = match &cli.start {
-            Some(command) => Source::Started(command.clone(), *address),
-            None => Source::Running(*address),
+    let mut absent = Vec::new();
+    for address in addresses {
+        let timeout = cli.timeout;
+        let target = Target {
+            address,
+            start: cli.start.clone(),
+            spec: spec.clone(),
+            limits: Limits { timeout, ..LIMITS },
+            all: cli.all,
         };
-        let mut target = Target::new(source, spec);
-        target.limits.timeout = cli.timeout;
-        target.all = cli.all;
         let mut session = Session::new(cli, &target, report);
-        let result = checker::run(&target, checks, |event| session.handle(&event));
-        let is_absent = result.as_ref().is_err_and(|found| found.is_unreachable);
-        if cli.start.is_some() || !is_absent || number + 1 == addresses.len() {
-            session.finish(&result);
-            return Ok(exit_status(&result));
+        let found = checker::run(&target, checks, |event| session.handle(&event));
+        if cli.start.is_some() || !found.as_ref().is_err_and(|found| found.is_unreachable) {
+            return Ok(session.finish(&found));
         }
+        absent.push((session, found));
     }
-    Err("the name has no address".to_owned())
-}
-
-fn exit_status(result: &Result<Vec<Verdict>, Box<Classification>>) -> ExitCode {
-    let is_failed = |verdict: &Verdict| matches!(verdict.outcome, Outcome::Failed(_));
-    let is_passed = |verdict: &Verdict| matches!(verdict.outcome, Outcome::Passed);
-    match result {
-        Err(found) if found.is_unreachable => ExitCode::from(2),
-        Ok(verdicts) if verdicts.iter().any(is_passed) && !verdicts.iter().any(is_failed) => {
-            ExitCode::SUCCESS
-        }
-        _ => ExitCode::FAILURE,
-    }
+    // "Nothing listens" tells more than that this machine has no such address.
+    let is_refused = |(_, found): &(Session<'_>, Found)| {
+        found
+            .as_ref()
+            .is_err_and(|found| found.class() == "refused")
+    };
+    let telling = absent.iter().position(is_refused).unwrap_or(0);
+    let telling = absent
+        .get_mut(telling)
+        .map(|(session, found)| session.finish(found));
+    telling.ok_or_else(|| "the name has no address".to_owned())
 }
 
 /// One run of the checks, as it is printed.
@@ -195,18 +216,17 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn new(cli: &'a Cli, target: &Target, report: Report) -> Self {
-        let server = match &target.source {
-            Source::Started(command, _) if command.takes_port() => command.to_string(),
-            Source::Started(command, address) => format!("{command} ({address})"),
-            Source::Running(address) => address.to_string(),
+        let server = match &target.start {
+            Some(command) if command.takes_port() => command.to_string(),
+            Some(command) => format!("{command} ({})", target.address),
+            None => target.address.to_string(),
         };
-        let (claim, progress) = (target.spec.to_string(), Progress::start());
         Session {
             cli,
             report,
             server,
-            claim,
-            progress,
+            claim: target.spec.to_string(),
+            progress: Progress::start(),
             has_headline: cli.json,
             not_run: None,
         }
@@ -216,84 +236,93 @@ impl<'a> Session<'a> {
         match event {
             Event::Began(name) => self.progress.show(name),
             Event::PortTaken => {
-                self.progress
-                    .show(&words("ui.port-taken").say(self.report.0));
+                let words = words("ui.port-taken");
+                self.progress.show(&words.say(self.report.0));
             }
-            Event::Classified(found) if !self.cli.json => {
-                self.headline();
-                print(&format!("{}\n", self.report.classification(found)));
+            Event::Classified(_) if self.cli.json => {}
+            Event::Classified(found) => {
+                let found = self.report.classification(found);
+                self.print(&format!("{found}\n"));
             }
-            Event::Classified(_) => {}
-            Event::Finished(verdict) if self.cli.json => print(&self.report.json(verdict)),
+            Event::Finished(verdict) if self.cli.json => self.print(&self.report.json(verdict)),
             Event::Finished(verdict) => self.mark(verdict),
         }
     }
 
-    fn headline(&mut self) {
+    /// Prints this, below the headline.
+    fn print(&mut self, text: &str) {
         self.progress.hide();
         if !std::mem::replace(&mut self.has_headline, true) {
             print(&format!("{}: {}\n\n", self.server, self.claim));
         }
+        print(text);
     }
 
     /// Prints the mark of a check, and the same reason only once.
     fn mark(&mut self, verdict: &Verdict) {
-        self.headline();
-        if let (Outcome::NotRun(why), Some((last, names))) = (&verdict.outcome, &mut self.not_run) {
+        if let (Err(Problem::NotRun(why)), Some((last, names))) =
+            (&verdict.outcome, &mut self.not_run)
+        {
             if last == why {
                 return names.push(verdict.check.name);
             }
         }
         self.mark_not_run();
-        if let Outcome::NotRun(why) = &verdict.outcome {
+        if let Err(Problem::NotRun(why)) = &verdict.outcome {
             self.not_run = Some((why.clone(), Vec::new()));
         }
-        print(&self.report.mark(verdict));
+        self.print(&self.report.mark(verdict));
     }
 
     fn mark_not_run(&mut self) {
         if let Some((_, names)) = self.not_run.take().filter(|(_, names)| !names.is_empty()) {
-            print(&format!("– {}\n", names.join(", ")));
+            self.print(&format!("– {}\n", wrap(&names.join(", "), 2)));
         }
     }
 
     /// Prints the first failure in full, or with `--verbose` every one, and the count.
-    fn finish(&mut self, result: &Result<Vec<Verdict>, Box<Classification>>) {
+    fn finish(&mut self, found: &Found) -> ExitCode {
         self.progress.hide();
-        if self.cli.json {
-            let mut line = self.report.json_summary(result);
-            line["server"] = self.server.as_str().into();
-            line["claim"] = self.claim.as_str().into();
-            return print(&format!("{line}\n"));
-        }
-        let verdicts = match result {
-            Ok(verdicts) => verdicts,
+        match found {
+            _ if self.cli.json => {
+                let mut line = self.report.json_summary(found);
+                line["server"] = self.server.as_str().into();
+                line["claim"] = self.claim.as_str().into();
+                print(&format!("{line}\n"));
+            }
+            Ok(verdicts) => self.explain(verdicts),
             Err(found) if found.is_unreachable => {
-                return print_error(&format!(
-                    "{}: {}",
-                    self.server,
-                    self.report.classification(found)
-                ));
+                let sentence = self.report.classification(found);
+                print_error(&format!("{}: {sentence}", self.server));
             }
-            Err(found) => {
-                self.headline();
-                return print(&self.report.classification(found));
+            Err(found) => self.print(&self.report.classification(found)),
+        }
+        match found {
+            Err(found) if found.is_unreachable => ExitCode::from(2),
+            Ok(verdicts)
+                if verdicts.iter().any(|verdict| verdict.outcome.is_ok())
+                    && !verdicts.iter().any(Verdict::is_failed) =>
+            {
+                ExitCode::SUCCESS
             }
-        };
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    fn explain(&mut self, verdicts: &[Verdict]) {
         self.mark_not_run();
         let mut explained = 0;
         for verdict in verdicts {
-            if let Outcome::Failed(failure) = &verdict.outcome {
+            if let Err(Problem::Failed(failure)) = &verdict.outcome {
                 if explained == 0 || self.cli.verbose {
-                    print(&format!(
-                        "\n{}",
-                        self.report.explain(verdict.check, failure)
-                    ));
+                    let explanation = self.report.explain(verdict.check, failure);
+                    print(&format!("\n{explanation}"));
                     explained += 1;
                 }
             }
         }
-        print(&format!("\n{}", self.report.summary(verdicts, explained)));
+        let summary = self.report.summary(verdicts, explained);
+        print(&format!("\n{summary}"));
     }
 }
 
@@ -329,10 +358,6 @@ impl Progress {
             write_error("\r\x1b[K");
         }
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Prints immediately, with colors on a terminal only. A reader that has gone (`| head`) changes

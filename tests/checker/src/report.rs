@@ -5,8 +5,8 @@ use unicode_width::UnicodeWidthStr;
 use crate::check::Check;
 use crate::classify::Classification;
 use crate::difference::Difference;
-use crate::failure::{Failure, Outcome, ProgramEnd, Step, Verdict};
-use crate::words::{Language, words};
+use crate::failure::{Failure, Problem, ProgramEnd, Step, Verdict};
+use crate::words::{Language, Words, words};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -14,6 +14,9 @@ const FAINT: Style = Style::new().dimmed();
 
 /// Number of the last steps of a conversation that are shown.
 const STEPS: usize = 12;
+
+/// Width of a mark and a name.
+const MARK_WIDTH: usize = 24;
 
 /// What a person or a grader reads, in this language. Whoever prints it leaves out the colors where
 /// there is no terminal (`anstream` does).
@@ -23,44 +26,42 @@ pub struct Report(pub Language);
 impl Report {
     /// One line for a check: its mark, its name, and what a good server does, or why it was not tried.
     pub fn mark(self, verdict: &Verdict) -> String {
-        let (name, expected) = (verdict.check.name, verdict.check.expected().say(self.0));
-        match &verdict.outcome {
-            Outcome::Passed => format!("{GOOD}✓{GOOD:#} {name:<21} {FAINT}{expected}{FAINT:#}\n"),
-            Outcome::Failed(_) => format!("{BAD}✗ {name}{BAD:#}\n"),
-            Outcome::NotRun(why) => format!("– {name:<21} {FAINT}{}{FAINT:#}\n", why.say(self.0)),
-        }
+        let name = verdict.check.name;
+        let (mark, words) = match &verdict.outcome {
+            Err(Problem::Failed(_)) => return format!("{BAD}✗ {name}{BAD:#}\n"),
+            Err(Problem::NotRun(why)) => ("–".to_owned(), why.clone()),
+            Ok(()) => (format!("{GOOD}✓{GOOD:#}"), verdict.check.expected()),
+        };
+        let text = wrap(&words.say(self.0), MARK_WIDTH);
+        format!("{mark} {name:<21} {FAINT}{text}{FAINT:#}\n")
     }
 
     /// A failure in full: the conversation, what the program printed, and where to read on.
     pub fn explain(self, check: &Check, failure: &Failure) -> String {
-        let good = words("ui.good-server")
-            .with(check.expected().say(self.0))
-            .say(self.0);
+        let good = wrap(&self.good_server(check), 2);
         let mut text = format!("{BAD}✗ {}{BAD:#}\n  {good}\n\n", check.name);
         let lines = self.conversation(failure);
         let hidden = lines.len().saturating_sub(STEPS);
         if hidden > 0 {
-            text += &format!(
-                "      {}\n",
-                words("ui.earlier-steps").with(hidden).say(self.0)
-            );
+            let earlier = words("ui.earlier-steps").with(hidden);
+            text += &format!("      {}\n", earlier.say(self.0));
         }
         for (number, line) in lines.iter().enumerate().skip(hidden) {
             text += &format!("  {:>2}  {line}\n", number + 1);
         }
         text += &self.caret(6, failure.difference.as_ref());
         text += "\n";
-        if let Some(program) = &failure.program {
-            let ended = program
-                .status
-                .as_ref()
-                .map(|status| words("ui.program-ended").with(status));
-            text += &self.program(program, ended.map(|words| words.say(self.0)));
-        }
+        let program = failure.program.iter();
+        text.extend(program.map(|program| self.program(program)));
         for line in self.advice(check, failure) {
-            text += &format!("  {line}\n");
+            text += &format!("  {}\n", wrap(&line, 4));
         }
         text
+    }
+
+    fn good_server(self, check: &Check) -> String {
+        let good = check.expected().say(self.0);
+        words("ui.good-server").with(good).say(self.0)
     }
 
     /// Each step, then what was expected, and what arrived.
@@ -74,11 +75,8 @@ impl Report {
 
     /// The steps, each with its client if there are several.
     fn steps(self, steps: &[Step]) -> Vec<String> {
-        let is_crowd = steps.iter().any(|step| step.client > 1);
-        let show = |Step {
-                        client,
-                        words: step,
-                    }: &Step| match step.say(self.0) {
+        let is_crowd = steps.iter().any(|(client, _)| *client > 1);
+        let show = |(client, step): &Step| match step.say(self.0) {
             step if *client == 0 || !is_crowd => step,
             step => words("ui.client").with(client).with(step).say(self.0),
         };
@@ -97,10 +95,9 @@ impl Report {
 
     /// Both labels are of one width, so that the replies are one below the other.
     fn label(self, key: &str) -> String {
-        let label = words(key).say(self.0);
         let width = |key: &str| words(key).say(self.0).width();
-        let blanks = width("ui.expected").max(width("ui.got")) + 1 - label.width();
-        label + &" ".repeat(blanks)
+        let blanks = width("ui.expected").max(width("ui.got")) + 1 - width(key);
+        words(key).say(self.0) + &" ".repeat(blanks)
     }
 
     fn caret(self, indent: usize, difference: Option<&Difference>) -> String {
@@ -111,33 +108,30 @@ impl Report {
         format!("{blanks}{BAD}^{BAD:#} {}\n", difference.place().say(self.0))
     }
 
-    /// What the program printed, below this heading.
-    fn program(self, program: &ProgramEnd, heading: Option<String>) -> String {
-        let lines = program.last_lines.iter();
-        let lines: String = lines
-            .map(|line| format!("    {FAINT}|{FAINT:#} {line}\n"))
-            .collect();
-        match heading {
-            Some(heading) => format!("  {heading}\n{lines}\n"),
-            None if lines.is_empty() => lines,
-            None => format!("  {}\n{lines}\n", words("ui.program-printed").say(self.0)),
-        }
+    /// How the program ended, if it did, and what it printed.
+    fn program(self, program: &ProgramEnd) -> String {
+        let heading = match (&program.status, program.last_lines.is_empty()) {
+            (Some(status), false) => words("ui.program-ended").with(status),
+            (Some(status), true) => words("ui.program-ended-silently").with(status),
+            (None, false) => words("ui.program-printed"),
+            (None, true) => return String::new(),
+        };
+        let show = |line: &String| format!("    {FAINT}|{FAINT:#} {line}\n");
+        let lines: String = program.last_lines.iter().map(show).collect();
+        format!("  {}\n{lines}\n", heading.say(self.0))
     }
 
     /// The clue, the trap with its sentence, and the page.
     fn advice(self, check: &Check, failure: &Failure) -> Vec<String> {
-        let mut lines: Vec<_> = failure
-            .clue
-            .iter()
-            .map(|clue| clue.words.say(self.0))
-            .collect();
-        let trap = failure.trap(check);
+        let clue = failure.clue.iter();
+        let mut lines: Vec<_> = clue.map(|(words, _)| words.say(self.0)).collect();
+        let (trap, mut page) = (failure.trap(check), check.page());
         if let Some(trap) = trap {
             let sentence = words(format!("trap.{trap}")).say(self.0);
             lines.retain(|clue| *clue != sentence);
             lines.push(words("ui.trap").with(trap).with(sentence).say(self.0));
+            page = format!("how-it-breaks.md#{trap}");
         }
-        let page = trap.map_or(check.page(), |trap| format!("how-it-breaks.md#{trap}"));
         lines.push(words("ui.read").with(self.path(&page)).say(self.0));
         lines
     }
@@ -149,7 +143,8 @@ impl Report {
 
     /// What the server is instead, and what to do about it.
     pub fn classification(self, found: &Classification) -> String {
-        let mut sentences = found.sentences.iter().map(|words| words.say(self.0) + "\n");
+        let say = |words: &Words| wrap(&words.say(self.0), 0) + "\n";
+        let mut sentences = found.sentences.iter().map(say);
         let mut text = sentences.next().unwrap_or_default();
         if let Some((expected, actual, _)) = found.difference.as_ref().map(Difference::show) {
             text += &format!("    {}{expected}\n", self.label("ui.expected"));
@@ -157,91 +152,98 @@ impl Report {
             text += &self.caret(4, found.difference.as_ref());
         }
         text.extend(sentences);
-        let program = found
-            .program
-            .as_ref()
-            .map(|program| self.program(program, None));
-        match program.filter(|program| !program.is_empty()) {
-            Some(program) => format!("{text}\n{program}"),
-            None => text,
-        }
+        let (status, program) = (None, found.program.clone().unwrap_or_default()); // a sentence says how it ended
+        let program = self.program(&ProgramEnd { status, ..program });
+        let gap = if program.is_empty() { "" } else { "\n" };
+        text + gap + &program
     }
 
     /// The last lines: which others failed but the `explained` first ones, and how many of which.
     pub fn summary(self, verdicts: &[Verdict], explained: usize) -> String {
-        let [passed, failed, not_run] = counts(verdicts);
-        let key = if verdicts.len() == 1 {
-            "ui.summary-of-one"
-        } else {
-            "ui.summary"
-        };
-        let count = words(key)
-            .with(verdicts.len())
-            .with(passed)
-            .with(failed)
-            .with(not_run);
-        let is_failed = |verdict: &&Verdict| matches!(verdict.outcome, Outcome::Failed(_));
-        let others = verdicts.iter().filter(is_failed).skip(explained);
-        let others: Vec<_> = others.map(|verdict| verdict.check.name).collect();
+        let key = ["ui.summary", "ui.summary-of-one"][usize::from(verdicts.len() == 1)];
+        let count = words(key).with(verdicts.len());
+        let count = counts(verdicts).into_iter().fold(count, Words::with);
+        let others = verdicts.iter().filter(|verdict| verdict.is_failed());
+        let others = others.skip(explained).map(|verdict| verdict.check.name);
+        let others = others.collect::<Vec<_>>().join(", ");
         let count = count.say(self.0) + "\n";
-        match others.is_empty() {
-            true => count,
-            false => words("ui.others").with(others.join(", ")).say(self.0) + "\n" + &count,
+        if others.is_empty() {
+            return count;
         }
+        wrap(&words("ui.others").with(others).say(self.0), 2) + "\n" + &count
     }
 
     /// What a check does and what a good server does.
     pub fn list(self, check: &Check) -> String {
-        let [action, good] = [check.action(), check.expected()].map(|words| words.say(self.0));
-        let action = words("ui.checker-does").with(action).say(self.0);
-        let good = words("ui.good-server").with(good).say(self.0);
-        let page = self.path(&check.page());
-        format!(
-            "{}\n    {action}\n    {good}\n    {FAINT}{page}{FAINT:#}\n",
-            check.name
-        )
+        let does = words("ui.checker-does").with(check.action().say(self.0));
+        let (does, good) = (
+            wrap(&does.say(self.0), 6),
+            wrap(&self.good_server(check), 6),
+        );
+        let (name, page) = (check.name, self.path(&check.page()));
+        format!("{name}\n    {does}\n    {good}\n    {FAINT}{page}{FAINT:#}\n")
     }
 }
 
-fn counts(verdicts: &[Verdict]) -> [usize; 3] {
-    let mut counts = [0; 3];
-    for verdict in verdicts {
-        counts[match verdict.outcome {
-            Outcome::Passed => 0,
-            Outcome::Failed(_) => 1,
-            Outcome::NotRun(_) => 2,
-        }] += 1;
+/// Breaks lines at blanks, so that none is wider than 100 columns, and indents all but the first. A
+/// command in backquotes stays in one piece.
+pub fn wrap(text: &str, indent: usize) -> String {
+    let (mut wrapped, mut column, mut is_command) = (String::new(), indent, false);
+    for word in text.split(' ') {
+        if column + word.width() > 98 && column > indent && !is_command {
+            wrapped += &format!("\n{}", " ".repeat(indent));
+            column = indent;
+        } else if !wrapped.is_empty() {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped += word;
+        column += word.width();
+        is_command ^= word.matches('`').count() % 2 == 1;
     }
-    counts
+    wrapped
+}
+
+/// Returns how many passed, how many failed, and how many were not tried.
+fn counts(verdicts: &[Verdict]) -> [usize; 3] {
+    let count = |is: fn(&&Verdict) -> bool| verdicts.iter().filter(is).count();
+    let passed = count(|verdict| verdict.outcome.is_ok());
+    let failed = count(|verdict| verdict.is_failed());
+    [passed, failed, verdicts.len() - passed - failed]
 }
 
 /// One JSON object a line.
 impl Report {
     /// A check with its outcome.
     pub fn json(self, verdict: &Verdict) -> String {
-        let Verdict {
-            check,
-            outcome,
-            took,
-        } = verdict;
-        let (state, word) = match outcome {
-            Outcome::Passed => ("✓", "passed"),
-            Outcome::Failed(_) => ("✗", "failed"),
-            Outcome::NotRun(_) => ("–", "not tried"),
+        let mut line = self.json_check(verdict.check);
+        let (state, word) = match &verdict.outcome {
+            Ok(()) => ("✓", "passed"),
+            Err(Problem::Failed(failure)) => {
+                line["failure"] = self.json_failure(verdict.check, failure);
+                ("✗", "failed")
+            }
+            Err(Problem::NotRun(why)) => {
+                line["reason"] = why.say(self.0).into();
+                ("–", "not tried")
+            }
         };
-        let mut line = json!({
-            "check": check.name,
-            "trap": check.trap(),
-            "page": self.path(&check.page()),
-            "outcome": word,
-            "state": state,
-            "seconds": took.as_secs_f64(),
-        });
-        match outcome {
-            Outcome::Failed(failure) => line["failure"] = self.json_failure(check, failure),
-            Outcome::NotRun(why) => line["reason"] = why.say(self.0).into(),
-            Outcome::Passed => {}
-        }
+        line["outcome"] = word.into();
+        line["state"] = state.into();
+        line["seconds"] = verdict.took.as_secs_f64().into();
+        format!("{line}\n")
+    }
+
+    fn json_check(self, check: &Check) -> Value {
+        let page = self.path(&check.page());
+        json!({ "check": check.name, "trap": check.trap(), "page": page })
+    }
+
+    /// What a check does and what a good server does.
+    pub fn json_list(self, check: &Check) -> String {
+        let mut line = self.json_check(check);
+        line["action"] = check.action().say(self.0).into();
+        line["expected"] = check.expected().say(self.0).into();
         format!("{line}\n")
     }
 
@@ -249,12 +251,12 @@ impl Report {
         let (expected, actual) = self.sides(failure);
         let program = failure.program.as_ref();
         json!({
-            "symptom": failure.kind.name(),
+            "symptom": failure.symptom(),
             "sent": self.steps(&failure.steps).iter().rev().find(|step| step.contains('"')),
             "expected": expected,
             "came": actual,
             "offset": failure.difference.as_ref().map(|difference| difference.offset),
-            "looks_like": failure.clue.as_ref().and_then(|clue| clue.trap),
+            "looks_like": failure.clue.as_ref().and_then(|(_, trap)| *trap),
             "sentence": self.advice(check, failure).join(" "),
             "conversation": self.conversation(failure),
             "ended": program.map(|program| &program.status),
@@ -267,9 +269,14 @@ impl Report {
         let [passed, failed, not_run] = counts(result.as_deref().unwrap_or_default());
         let stopped = result.as_ref().err().map(|found| {
             let sides = found.difference.as_ref().map(Difference::show);
+            let sentences: Vec<_> = found
+                .sentences
+                .iter()
+                .map(|words| words.say(self.0))
+                .collect();
             json!({
                 "class": found.class(),
-                "sentence": found.sentences.iter().map(|words| words.say(self.0)).collect::<Vec<_>>().join(" "),
+                "sentence": sentences.join(" "),
                 "expected": sides.as_ref().map(|sides| &sides.0),
                 "came": sides.as_ref().map(|sides| &sides.1),
                 "server_output": found.program.as_ref().map(|program| &program.last_lines),

@@ -3,11 +3,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::check::Check;
-use crate::classify::{Classification, FirstReply, classify};
+use crate::classify::{Classification, classify};
 use crate::client::{CheckContext, reset_all};
-use crate::failure::{Checked, Failure, FailureKind, Outcome, Problem, ProgramEnd, Step, Verdict};
+use crate::failure::{Checked, Failure, Problem, ProgramEnd, Verdict};
 use crate::launch::{Command, fresh_port, is_free, is_taken};
-use crate::spec::{Source, Target};
+use crate::spec::Target;
 use crate::words::{Words, words};
 
 /// What happens while the checks run.
@@ -19,9 +19,12 @@ pub enum Event<'a> {
     Classified(&'a Classification),
     /// The port is still taken by connections of the program that has ended.
     PortTaken,
-    /// This check is done.
+    /// This check is done, and the next one does not blame it for the end of the server.
     Finished(&'a Verdict),
 }
+
+/// Either a result, or what stands in the place of the server.
+type Found<T> = Result<T, Box<Classification>>;
 
 /// Finds out what the server is, and puts it through those of these checks that apply to it.
 ///
@@ -32,69 +35,59 @@ pub fn run(
     target: &Target,
     checks: &[&'static Check],
     mut on_event: impl FnMut(Event<'_>),
-) -> Result<Vec<Verdict>, Box<Classification>> {
-    let on_event = &mut on_event;
+) -> Found<Vec<Verdict>> {
+    let (on_event, skip, verdicts) = (&mut on_event, None, Vec::new());
     let mut runner = Runner {
         target,
         on_event,
-        verdicts: Vec::new(),
-        reported: 0,
-        skip: None,
+        skip,
+        verdicts,
     };
     let is_exact = runner.classify()?;
-    for check in checks
-        .iter()
-        .filter(|check| (check.applies_to)(&target.spec))
-    {
+    let is_applicable = |check: &&&'static Check| (check.applies_to)(&target.spec);
+    for check in checks.iter().filter(is_applicable) {
         (runner.on_event)(Event::Began(check.name));
         let started = Instant::now();
         let outcome = runner.outcome(check, is_exact)?;
-        if target.is_shared() {
-            runner.report();
-        }
+        runner.report_last();
+        let took = started.elapsed();
         runner.verdicts.push(Verdict {
             check,
             outcome,
-            took: started.elapsed(),
+            took,
         });
-        if !target.is_shared() {
-            runner.report();
-        }
     }
-    runner.report();
+    runner.report_last();
     Ok(runner.verdicts)
 }
 
 struct Runner<'a> {
     target: &'a Target,
     on_event: &'a mut dyn FnMut(Event<'_>),
-    verdicts: Vec<Verdict>,
-    /// How many of them are reported. If the checks share a server, the last one waits until it is
-    /// known that the server is still there.
-    reported: usize,
     /// Why the other checks are not tried.
     skip: Option<Words>,
+    verdicts: Vec<Verdict>,
 }
 
-/// How one attempt went.
-struct Attempt<T> {
-    result: Checked<T>,
-    was_reached: bool,
-    program: Option<ProgramEnd>,
-}
+/// How one attempt went, whether the server was there at all, and what the program left behind.
+type Attempt<T> = (Checked<T>, bool, Option<ProgramEnd>);
 
 impl Runner<'_> {
+    fn report_last(&mut self) {
+        if let Some(verdict) = self.verdicts.last() {
+            (self.on_event)(Event::Finished(verdict));
+        }
+    }
+
     /// Returns `true` if the first reply is exactly right.
-    fn classify(&mut self) -> Result<bool, Box<Classification>> {
+    fn classify(&mut self) -> Found<bool> {
         (self.on_event)(Event::Began("hello"));
-        let Attempt {
-            result, program, ..
-        } = self.attempt(classify)?;
+        let (result, _, program) = self.attempt(classify)?;
         let mut found = match result {
-            Ok(FirstReply::Right(is_exact)) => return Ok(is_exact),
-            Ok(FirstReply::Wrong(found)) => found,
+            Ok(Ok(is_exact)) => return Ok(is_exact),
+            Ok(Err(found)) => found,
             Err(Problem::Failed(failure)) => unreachable(*failure, program.as_ref()),
-            Err(Problem::NotRun(why)) => Classification::unreachable(why),
+            Err(Problem::NotRun(why)) => Classification::new(why, true),
         };
         found.program = program;
         if found.is_unreachable || !self.target.all {
@@ -104,31 +97,24 @@ impl Runner<'_> {
         Ok(false)
     }
 
-    fn outcome(
-        &mut self,
-        check: &'static Check,
-        is_exact: bool,
-    ) -> Result<Outcome, Box<Classification>> {
+    fn outcome(&mut self, check: &'static Check, is_exact: bool) -> Found<Checked> {
         if let Some(why) = &self.skip {
-            return Ok(Outcome::NotRun(why.clone()));
+            return Ok(Err(Problem::NotRun(why.clone())));
         }
-        let is_shared = self.target.is_shared();
+        let is_shared = self.target.start.is_none();
         if is_shared && is_exact && check.name == "answers" {
-            return Ok(Outcome::Passed); // just seen, and the server may serve one client only
+            return Ok(Ok(())); // just seen, and the server may serve one client only
         }
-        let Attempt {
-            result,
-            was_reached,
-            program,
-        } = self.attempt(check.run)?;
-        let mut failure = match result {
-            Ok(()) => return Ok(Outcome::Passed),
-            Err(Problem::NotRun(why)) => return Ok(Outcome::NotRun(why)),
-            Err(Problem::Failed(failure)) => failure,
+        let (result, was_reached, program) = self.attempt(check.run)?;
+        let Err(Problem::Failed(mut failure)) = result else {
+            return Ok(result);
         };
-        let is_refused = !was_reached && failure.kind == FailureKind::Refused;
-        if is_shared && is_refused && self.blame_last(&failure) {
-            return Ok(Outcome::NotRun(self.skip.clone().unwrap_or(failure.actual)));
+        let is_refused = !was_reached && failure.symptom() == "refused";
+        if is_shared && is_refused {
+            if let Some(gone) = self.blame_last(&failure) {
+                self.skip = Some(gone.clone());
+                return Ok(Err(Problem::NotRun(gone)));
+            }
         }
         if is_shared && (is_refused || self.has_gone()) {
             self.skip = Some(words("not-run.gone").with(check.name));
@@ -136,77 +122,46 @@ impl Runner<'_> {
             self.skip = Some(words("not-run.answers"));
         }
         failure.program = program;
-        Ok(Outcome::Failed(failure))
+        Ok(Err(Problem::Failed(failure)))
     }
 
-    /// Blames the check before for the end of a server that refuses the first connection of the next
-    /// one. Returns `false` if that is `answers`: a server that ends after one reply has given it.
-    fn blame_last(&mut self, refused: &Failure) -> bool {
-        let last = self
-            .verdicts
-            .last_mut()
-            .filter(|last| last.check.name != "answers");
-        let Some(last) = last else { return false };
+    /// Blames the check before for the end of a server that refuses the first connection of the next one. Returns what
+    /// to say of all that follow, or `None` if that is `answers`: a server that ends after one reply has given it.
+    fn blame_last(&mut self, refused: &Failure) -> Option<Words> {
+        let last = self.verdicts.last_mut();
+        let last = last.filter(|last| last.check.name != "answers")?;
+        let steps = vec![(0, last.check.action())];
         let (expected, actual) = (words("expected.next-client"), refused.actual.clone());
-        let steps = vec![Step {
-            client: 0,
-            words: last.check.action(),
-        }];
-        let failure = Failure::new(steps, expected, actual, FailureKind::Refused);
-        last.outcome = Outcome::Failed(Box::new(failure));
-        self.skip = Some(words("not-run.gone").with(last.check.name));
-        true
+        last.outcome = Err(Failure::new(steps, expected, actual).into());
+        Some(words("not-run.gone").with(last.check.name))
     }
 
     /// Returns `true` if a new client gets no byte at all, not even a wrong one.
     fn has_gone(&mut self) -> bool {
         let attempt = self.attempt(|context| context.ask("are you there?"));
-        let is_mute = |failure: &Failure| {
-            let is_silent = matches!(failure.kind, FailureKind::Refused | FailureKind::Silent);
-            is_silent && failure.difference.is_none()
+        let Ok((Err(Problem::Failed(failure)), ..)) = attempt else {
+            return false;
         };
-        match attempt.map(|attempt| attempt.result) {
-            Ok(Err(Problem::Failed(failure))) => is_mute(&failure),
-            _ => false,
-        }
-    }
-
-    fn report(&mut self) {
-        for verdict in &self.verdicts[self.reported..] {
-            (self.on_event)(Event::Finished(verdict));
-        }
-        self.reported = self.verdicts.len();
+        matches!(failure.symptom(), "refused" | "silent") && failure.difference.is_none()
     }
 
     /// Does this with the server: the one that is running, or one that is started for it.
-    fn attempt<T>(
-        &mut self,
-        run: impl Fn(&CheckContext<'_>) -> Checked<T>,
-    ) -> Result<Attempt<T>, Box<Classification>> {
-        let (command, address) = match &self.target.source {
-            Source::Started(command, address) => (command, *address),
-            Source::Running(address) => {
-                let context = CheckContext::new(self.target, *address, None);
-                let (result, was_reached) = (run(&context), context.has_reached());
-                return Ok(Attempt {
-                    result,
-                    was_reached,
-                    program: None,
-                });
-            }
+    fn attempt<T>(&mut self, run: impl Fn(&CheckContext<'_>) -> Checked<T>) -> Found<Attempt<T>> {
+        let (address, is_stream) = (self.target.address, self.target.spec.is_stream());
+        let Some(command) = &self.target.start else {
+            let context = CheckContext::new(self.target, address, None);
+            return Ok((run(&context), context.has_reached(), None));
         };
-        let is_stream = self.target.spec.is_stream();
         for is_last in [false, false, true] {
             let address = match command.takes_port() {
                 true => fresh_port(address, is_stream),
                 false => address,
             };
             let attempt = self.start_and_run(command, address, &run)?;
-            let has_died = attempt
-                .program
-                .as_ref()
-                .is_some_and(|program| program.status.is_some());
-            if attempt.was_reached || !has_died || is_last {
+            let (_, was_reached, program) = &attempt;
+            let program = program.as_ref();
+            let has_died = program.is_some_and(|program| program.status.is_some());
+            if *was_reached || !has_died || is_last {
                 return Ok(attempt);
             }
             // It could not be bound to its port, or it ends whatever that is: the last try shows it.
@@ -216,9 +171,7 @@ impl Runner<'_> {
                 thread::sleep(Duration::from_millis(500)); // nothing reports the end of TIME_WAIT
             }
         }
-        Err(Box::new(Classification::unreachable(
-            words("class.occupied").with(address),
-        )))
+        Err(stop(words("class.occupied").with(address)))
     }
 
     fn start_and_run<T>(
@@ -226,27 +179,19 @@ impl Runner<'_> {
         command: &Command,
         address: SocketAddr,
         run: &impl Fn(&CheckContext<'_>) -> Checked<T>,
-    ) -> Result<Attempt<T>, Box<Classification>> {
-        let stop = |why: Words| Box::new(Classification::unreachable(why));
+    ) -> Found<Attempt<T>> {
         if is_occupied(address, self.target.spec.is_stream()) {
             return Err(stop(words("class.occupied").with(address)));
         }
-        let program = command.start(address);
-        let program = program.map_err(|error| stop(words("class.cannot-start").with(error)))?;
+        let program = command.start(address).map_err(stop)?;
         let context = CheckContext::new(self.target, address, Some(&program));
-        let (result, was_reached) = (run(&context), context.has_reached());
+        let result = run(&context);
+        let was_reached = context.has_reached();
         let parked = context.take_parked();
-        let status = result
-            .is_err()
-            .then(|| program.status_within(CRASH_TIME))
-            .flatten();
-        let program = Some(program.end(status));
+        let wait = result.is_err().then(|| program.status_within(CRASH_TIME));
+        let program = Some(program.end(wait.flatten()));
         reset_all(&parked);
-        Ok(Attempt {
-            result,
-            was_reached,
-            program,
-        })
+        Ok((result, was_reached, program))
     }
 }
 
@@ -256,24 +201,22 @@ const CRASH_TIME: Duration = Duration::from_millis(400);
 /// TIME_WAIT lasts 60 s on Linux, less on macOS, and longer where it is configured so.
 const PORT_TIMEOUT: Duration = Duration::from_secs(120);
 
+fn stop(why: Words) -> Box<Classification> {
+    Box::new(Classification::new(why, true))
+}
+
+/// Says what stands there if the first client does not get as far as a reply.
 fn unreachable(failure: Failure, program: Option<&ProgramEnd>) -> Classification {
-    let sentence = match (failure.kind, program) {
-        (
-            FailureKind::Refused,
-            Some(ProgramEnd {
-                status: Some(status),
-                ..
-            }),
-        ) => words("class.program-ended").with(status),
-        (FailureKind::Refused, Some(_)) => words("class.program-does-not-listen"),
-        (FailureKind::Refused, None) => words("class.refused"),
-        (FailureKind::Silent, _) => return Classification::new(words("class.not-accepted")),
-        (FailureKind::Ended | FailureKind::Reset, _) => {
-            return Classification::new(words("class.ended"));
-        }
+    let status = program.map(|program| program.status.as_deref());
+    let sentence = match (failure.symptom(), status) {
+        ("refused", Some(Some(status))) => words("class.program-ended").with(status),
+        ("refused", Some(None)) => words("class.program-does-not-listen"),
+        ("refused", None) => words("class.refused"),
+        ("silent", _) => return Classification::new(words("class.not-accepted"), false),
+        ("ended" | "reset", _) => return Classification::new(words("class.ended"), false),
         _ => failure.actual,
     };
-    Classification::unreachable(sentence)
+    Classification::new(sentence, true)
 }
 
 /// Returns `true` if another server keeps this address: the last program may take a moment to end.

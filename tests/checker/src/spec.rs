@@ -42,17 +42,6 @@ pub struct ServerSpec {
 }
 
 impl ServerSpec {
-    /// A server that words its errors itself.
-    pub fn new(pattern: Pattern, framing: Framing, prefix: &str) -> Self {
-        let prefix = prefix.to_owned();
-        ServerSpec {
-            pattern,
-            framing,
-            prefix,
-            exact_errors: false,
-        }
-    }
-
     /// Returns `true` if it speaks TCP.
     pub fn is_stream(&self) -> bool {
         self.pattern != Pattern::Udp
@@ -75,11 +64,7 @@ impl ServerSpec {
 
     /// Returns a character for long messages with which no prefix begins.
     pub(crate) fn filler(&self) -> &'static str {
-        if self.prefix.starts_with('x') {
-            "y"
-        } else {
-            "x"
-        }
+        ["x", "y"][usize::from(self.prefix.starts_with('x'))]
     }
 }
 
@@ -113,31 +98,21 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            timeout: Duration::from_secs(5),
-            stall: Duration::from_millis(300),
-            clients: 100,
-            bytes: 64 << 20,
-        }
-    }
-}
-
-/// Where the server under test comes from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// It is running already: all checks share it.
-    Running(SocketAddr),
-    /// This command starts it for each check, on this address, or on a port that the command names.
-    Started(Command, SocketAddr),
-}
+/// The usual ones.
+pub const LIMITS: Limits = Limits {
+    timeout: Duration::from_secs(5),
+    stall: Duration::from_millis(300),
+    clients: 100,
+    bytes: 64 << 20,
+};
 
 /// The server under test.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Where it comes from.
-    pub source: Source,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Starts it for each check, there, or on a port that the command names; without it all checks share one server.
+    pub start: Option<Command>,
     /// What it claims to be.
     pub spec: ServerSpec,
     /// How hard it is tried.
@@ -147,27 +122,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// A server that is tried with the usual limits.
-    pub fn new(source: Source, spec: &ServerSpec) -> Self {
-        let (spec, limits) = (spec.clone(), Limits::default());
-        Target {
-            source,
-            spec,
-            limits,
-            all: false,
-        }
-    }
-
-    /// Returns `true` if all checks share one server.
-    pub(crate) fn is_shared(&self) -> bool {
-        matches!(self.source, Source::Running(_))
-    }
-
     /// Returns `true` if the server has to be bound to the same port each time.
     pub(crate) fn keeps_port(&self) -> bool {
-        let Source::Started(command, _) = &self.source else {
-            return false;
-        };
-        self.spec.is_stream() && !command.takes_port()
+        let is_fixed = |command: &Command| !command.takes_port();
+        self.spec.is_stream() && self.start.as_ref().is_some_and(is_fixed)
     }
 }

@@ -37,18 +37,13 @@ pub struct Words {
 
 /// Returns the sentence under this key.
 pub fn words(key: impl Into<String>) -> Words {
-    Words {
-        key: key.into(),
-        arguments: Vec::new(),
-    }
+    let (key, arguments) = (key.into(), Vec::new());
+    Words { key, arguments }
 }
 
 /// Returns a text that is the same in every language.
-pub(crate) fn literal(text: impl Into<String>) -> Words {
-    Words {
-        key: String::new(),
-        arguments: vec![text.into()],
-    }
+pub(crate) fn literal(text: impl Display) -> Words {
+    words("").with(text)
 }
 
 impl Words {
@@ -59,8 +54,7 @@ impl Words {
         self
     }
 
-    /// Returns the key of the sentence.
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
@@ -72,14 +66,14 @@ impl Words {
         let Some([english, korean]) = sentences().get(self.key.as_str()) else {
             return self.key.clone(); // a test holds that every key has its sentence
         };
-        let mut sentence = match language {
-            Language::En => (*english).to_owned(),
-            Language::Ko => (*korean).to_owned(),
+        let sentence = match language {
+            Language::En => *english,
+            Language::Ko => *korean,
         };
-        for (number, argument) in self.arguments.iter().enumerate() {
-            sentence = sentence.replace(&format!("{{{number}}}"), argument);
-        }
-        sentence
+        let arguments = self.arguments.iter().enumerate();
+        arguments.fold(sentence.to_owned(), |sentence, (number, argument)| {
+            sentence.replace(&format!("{{{number}}}"), argument)
+        })
     }
 }
 
@@ -87,31 +81,19 @@ impl Words {
 fn sentences() -> &'static HashMap<&'static str, [&'static str; 2]> {
     static TABLE: OnceLock<HashMap<&str, [&str; 2]>> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let mut lines = include_str!("sentences.txt")
-            .lines()
-            .filter(|line| !line.is_empty());
-        std::iter::from_fn(|| {
-            let key = lines.find(|line| !line.starts_with('#'))?;
-            Some((
-                key,
-                [lines.next()?.trim_start(), lines.next()?.trim_start()],
-            ))
-        })
-        .collect()
+        let lines = include_str!("sentences.txt").lines().map(str::trim_start);
+        let mut lines = lines.filter(|line| !(line.is_empty() || line.starts_with('#')));
+        let mut entry = || Some((lines.next()?, [lines.next()?, lines.next()?]));
+        std::iter::from_fn(&mut entry).collect()
     })
 }
 
 /// Formats a number with commas between its thousands.
 pub(crate) fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", thousands(number / 1_000), number % 1_000),
     }
-    text
 }
 
 #[cfg(test)]
@@ -121,47 +103,27 @@ mod tests {
 
     #[test]
     fn sentences_are_used_and_in_both_languages() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let files = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|file| file.unwrap().path());
-        let sources: String = files
-            .map(|file| std::fs::read_to_string(file).unwrap())
-            .collect();
-        let mut keys: Vec<_> = TRAPS.iter().map(|trap| format!("trap.{trap}")).collect();
-        keys.extend(
-            CHECKS
-                .iter()
-                .flat_map(|check| [check.action().key, check.expected().key]),
-        );
-        let named = sources
-            .split("words(\"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next());
-        for key in keys
-            .iter()
-            .map(String::as_str)
-            .chain(named.filter(|key| key.contains('.')))
-        {
-            assert!(sentences().contains_key(key), "sentences.txt lacks {key}");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+        let files = std::fs::read_dir(folder).unwrap();
+        let read = |file: std::fs::DirEntry| std::fs::read_to_string(file.path()).unwrap();
+        let sources: String = files.map(|file| read(file.unwrap())).collect();
+        let named = sources.split("words(\"").skip(1);
+        let named = named.filter_map(|rest| Some(rest.split('"').next()?.to_owned()));
+        let mut keys: Vec<_> = named.filter(|key| key.contains('.')).collect();
+        keys.extend(TRAPS.map(|trap| format!("trap.{trap}")));
+        let checks = CHECKS.iter();
+        keys.extend(checks.flat_map(|check| [check.action().key, check.expected().key]));
+        for key in &keys {
+            assert!(sentences().contains_key(&**key), "no sentence for {key}");
         }
-        let fields = |text: &str| {
-            (0..4)
-                .map(|n| text.contains(&format!("{{{n}}}")))
-                .collect::<Vec<_>>()
-        };
+        let fields = |text: &str| ["{0}", "{1}", "{2}", "{3}"].map(|field| text.contains(field));
         for (key, [english, korean]) in sentences() {
-            let is_used =
-                keys.iter().any(|used| used == key) || sources.contains(&format!("\"{key}\""));
+            let is_named = sources.contains(&format!("\"{key}\""));
+            let is_used = is_named || keys.iter().any(|used| used == key);
             assert!(is_used, "nothing says {key}");
-            assert!(
-                !english.is_empty() && english.is_ascii(),
-                "{key}: {english}"
-            );
-            assert!(
-                korean.contains(|c| ('가'..='힣').contains(&c)),
-                "{key}: {korean}"
-            );
+            let has_hangul = korean.contains(|c| ('가'..='힣').contains(&c));
+            let is_right = !english.is_empty() && english.is_ascii() && has_hangul;
+            assert!(is_right, "{key}: {english}: {korean}");
             assert_eq!(fields(english), fields(korean), "{key}");
         }
     }

@@ -16,7 +16,7 @@ use std::mem;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -149,58 +149,12 @@ pub fn run(line: impl AsRef<str>, stdin: impl AsRef<[u8]>) -> End {
 }
 
 /// Runs a command to its end, with this on its stdin. Kills it, and fails, if it takes too long.
-pub fn finish(mut command: Command, stdin: impl AsRef<[u8]>) -> End {
-    let started = Instant::now();
-    let mut child = spawn(&mut command);
-    let (mut input, stdin) = (child.stdin.take().unwrap(), stdin.as_ref().to_vec());
+pub fn finish(command: Command, stdin: impl AsRef<[u8]>) -> End {
+    let mut process = Process::spawn(command);
+    let (input, stdin) = (process.child.stdin.take(), stdin.as_ref().to_vec());
     // This write fails if the program does not read all of its stdin, which it may.
-    thread::spawn(move || input.write_all(&stdin));
-    let [stdout, stderr] = [collect(child.stdout.take()), collect(child.stderr.take())];
-    let code = wait(&mut child).code();
-    let took = started.elapsed();
-    let [stdout, stderr] =
-        [stdout, stderr].map(|output| output.recv_timeout(DEADLINE).expect("the output ends"));
-    End {
-        code,
-        stdout,
-        stderr,
-        took,
-    }
-}
-
-fn spawn(command: &mut Command) -> Child {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-        .spawn()
-        .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))
-}
-
-fn collect(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
-    let (sender, receiver) = bounded(1);
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = stream.unwrap().read_to_end(&mut bytes);
-        sender.send(String::from_utf8_lossy(&bytes).into_owned())
-    });
-    receiver
-}
-
-/// Waits for the end of a child. std cannot wait with a limit, so this asks again and again.
-fn wait(child: &mut Child) -> ExitStatus {
-    let started = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().expect("a child can be waited for") {
-            return status;
-        }
-        if started.elapsed() > DEADLINE {
-            let _ = child.kill();
-            panic!("the program has not ended after {DEADLINE:?}");
-        }
-        thread::park_timeout(Duration::from_millis(2));
-    }
+    thread::spawn(move || input.unwrap().write_all(&stdin));
+    process.end()
 }
 
 /// A program that runs beside the test. It is killed when this is dropped.
@@ -222,9 +176,11 @@ impl Process {
     }
 
     fn spawn_with(mut command: Command, queue: fn() -> (Sender<String>, Receiver<String>)) -> Self {
-        let mut child = spawn(&mut command);
-        let stdout = Lines::new(child.stdout.take().unwrap(), queue());
-        let stderr = Lines::new(child.stderr.take().unwrap(), queue());
+        let [stdin, stdout, stderr] = [(); 3].map(|()| Stdio::piped());
+        let child = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let stdout = Lines::new(child.stdout.take(), queue());
+        let stderr = Lines::new(child.stderr.take(), queue());
         Process {
             child,
             stdout,
@@ -292,7 +248,15 @@ impl Process {
 
     /// Waits for the end, and returns the exit status. An unread process stays unread.
     pub fn wait(&mut self) -> Option<i32> {
-        wait(&mut self.child).code()
+        let started = Instant::now();
+        // std waits for a child without a limit or not at all, so this asks again and again.
+        while started.elapsed() < DEADLINE {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            thread::park_timeout(Duration::from_millis(2));
+        }
+        panic!("the program has not ended after {DEADLINE:?}");
     }
 
     /// Waits for the end, and reads the rest of the output.
@@ -327,15 +291,21 @@ struct Lines {
 }
 
 impl Lines {
-    fn new(stream: impl Read + Send + 'static, queue: (Sender<String>, Receiver<String>)) -> Self {
-        let (sender, receiver) = queue;
+    fn new(
+        stream: Option<impl Read + Send + 'static>,
+        (sender, receiver): (Sender<String>, Receiver<String>),
+    ) -> Self {
         thread::spawn(move || {
-            // Not `lines`, which would stop at a line that is not UTF-8.
-            for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line);
-                if sender.send(line.trim_end_matches('\r').to_owned()).is_err() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut line = Vec::new();
+            while stream.read_until(b'\n', &mut line).is_ok_and(|len| len > 0) {
+                if sender
+                    .send(String::from_utf8_lossy(&line).into_owned())
+                    .is_err()
+                {
                     break;
                 }
+                line.clear();
             }
         });
         let seen = Mutex::default();
@@ -348,13 +318,11 @@ impl Lines {
 
     fn next(&self) -> Option<String> {
         let line = match self.receiver.recv_timeout(DEADLINE) {
-            Err(error) if error.is_timeout() => {
-                panic!("no line after {DEADLINE:?}: {}", self.seen())
-            }
+            Err(error) if error.is_timeout() => panic!("no line comes: {}", self.seen()),
             line => line.ok()?,
         };
-        *self.seen() += &format!("{line}\n");
-        Some(line)
+        *self.seen() += &line;
+        Some(line.trim_end_matches(['\r', '\n']).to_owned())
     }
 
     fn wait_for(&self, part: &str) -> String {
@@ -369,7 +337,7 @@ impl Lines {
 
     fn rest(&self) -> Receiver<String> {
         let (lines, (sender, rest)) = (self.receiver.clone(), bounded(1));
-        thread::spawn(move || sender.send(lines.iter().map(|line| line + "\n").collect()));
+        thread::spawn(move || sender.send(lines.iter().collect()));
         rest
     }
 }

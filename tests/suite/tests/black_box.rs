@@ -1,12 +1,15 @@
 use std::io::Write;
-use std::net::{Shutdown, TcpListener};
+use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use suite::{PREFIX, Process, Server, assert_contains, connect, connect_udp};
 use suite::{read_to_end, request, run, words};
 
+use crate::cases::free_address;
+
 pub const PROGRAMS: [&str; 3] = ["tcp-echo", "udp-echo", "threaded-echo"];
 pub const TCP_PROGRAMS: [&str; 2] = ["tcp-echo", "threaded-echo"];
+pub const SERVER_IS_FULL: &str = "error: server is full, try again later\n";
 
 /// Runs the client of a program against a server, with these arguments.
 pub fn client(program: &str, server: &Server, arguments: &str, stdin: &str) -> suite::End {
@@ -125,10 +128,10 @@ fn failure_prints_reason_and_exits_with_1() {
         let error = run(format!("{program} --address {taken}"), "").failure(1);
         assert_contains(&error, &[&format!("{program}: cannot listen on {taken}: ")]);
     }
-    drop(server);
+    let free = free_address();
     for program in PROGRAMS {
-        let error = run(format!("{program} client -a {taken} hello"), "").failure(1);
-        assert_contains(&error, &[program, &taken.to_string()]);
+        let error = run(format!("{program} client -a {free} hello"), "").failure(1);
+        assert_contains(&error, &[program, &free.to_string()]);
     }
 }
 
@@ -217,4 +220,46 @@ fn swarm_draws_bar_per_client() {
     let svg = std::fs::read_to_string(&picture).unwrap();
     std::fs::remove_file(&picture).unwrap();
     assert_eq!(svg.matches("class=\"served\"").count(), 5, "{svg}");
+}
+
+fn start_relay(server: &Server, faults: &str) -> Server {
+    Server::start(format!("udp-echo relay --to {} {faults}", server.address))
+}
+
+#[test]
+fn bad_network_costs_no_reply_and_mixes_none_up() {
+    let server = Server::start("udp-echo --quiet");
+    let relay = start_relay(&server, "--drop 30 --duplicate 25 --reorder 20 --seed 7");
+    let messages = (0..20).map(|number| format!("message {number}\n"));
+    let messages: String = messages.collect();
+    let end = client("udp-echo", &relay, "--timeout 0.03 --retries 9", &messages);
+    let replies = messages.replace("message", &format!("{PREFIX}message"));
+    assert_eq!(end.success(), replies);
+}
+
+#[test]
+fn relay_repeats_its_faults_with_a_seed() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let faults = |seed: u32| -> Vec<bool> {
+        let relay = format!("udp-echo relay --to {address} --drop 50 --seed {seed}");
+        let relay = Server::start(relay);
+        let client = connect_udp(relay.address);
+        let is_dropped =
+            |_| client.send(b"a").is_ok() && relay.wait_for("byte").contains("dropped");
+        (0..20).map(is_dropped).collect()
+    };
+    assert_eq!(faults(1), faults(1));
+    assert_ne!(faults(1), faults(2));
+}
+
+#[test]
+fn relay_without_faults_only_delays() {
+    let server = Server::start("udp-echo --quiet");
+    let relay = start_relay(&server, "--delay 100");
+    let started = Instant::now();
+    client("udp-echo", &relay, "--timeout 5 안녕하세요", "").success();
+    assert!(started.elapsed() >= Duration::from_millis(200)); // in either direction
+    relay.wait_for("15 bytes");
+    relay.wait_for("39 bytes");
 }

@@ -2,12 +2,12 @@
 
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 use suite::{PREFIX, Process, Server, assert_contains, command, connect, connect_udp};
 use suite::{finish, read_to_end, request, run, words};
 
-use crate::black_box::{PROGRAMS, TCP_PROGRAMS, client};
-use crate::pressure::SERVER_IS_FULL;
+use crate::black_box::{PROGRAMS, SERVER_IS_FULL, TCP_PROGRAMS, client};
 
 /// Starts a server whose output stays unread.
 pub fn start_unread(line: &str) -> Server {
@@ -141,32 +141,43 @@ fn address_among_words_is_sent_with_note() {
     }
 }
 
-/// Returns an address on which nothing listens.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+/// Returns an address on which nothing listens, with a port that no system gives to clients.
+pub fn free_address() -> SocketAddr {
+    static USED: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + (std::process::id() % 20_000) as u16;
+    let mut ports = std::iter::repeat_with(|| first + USED.fetch_add(1, Relaxed));
+    let listener = ports.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    listener.unwrap().local_addr().unwrap()
 }
 
 /// Returns the command in the last line of a usage error, without what is cargo's in it.
 fn suggested(line: String) -> String {
     let error = run(&line, "").failure(2);
     let last = error.lines().last().unwrap();
-    last.replace("cargo run -q -p ", "").replace(" -- ", " ")
+    let command = last.replace("cargo run -q -p ", "").replace(" -- ", " ");
+    let is_ours = PROGRAMS.iter().any(|program| command.starts_with(program));
+    assert!(is_ours, "{line}: {error}");
+    command
 }
 
 #[test]
 fn misplaced_word_gets_command_that_works() {
+    let to_server = "PORT|127.0.0.1:PORT|127.0.0.1 PORT|--port PORT|--port=PORT|-pPORT|server PORT|\
+                     -q PORT|-a 127.0.0.1 PORT";
+    let to_client =
+        "-a :PORT client hi|--address=:PORT client hi|client --port=PORT hi|-a:PORT client hi";
     for program in PROGRAMS {
         let free = free_address();
-        for arguments in "PORT|127.0.0.1:PORT|127.0.0.1 PORT|--port PORT|server PORT".split('|') {
-            let arguments = arguments.replace("PORT", &free.port().to_string());
-            let server = Server::spawn(words(suggested(format!("{program} {arguments}"))));
-            assert_eq!(server.address, free, "{program} {arguments}");
+        for words in to_server.split('|') {
+            let words = words.replace("PORT", &free.port().to_string());
+            let server = Server::spawn(suite::words(suggested(format!("{program} {words}"))));
+            assert_eq!(server.address, free, "{program} {words}");
         }
         let server = Server::start(program);
-        for address in ["-a ", "--address "] {
-            let line = suggested(format!("{program} {address}{} client hi", server.address));
-            assert_eq!(run(&line, "").success(), format!("{PREFIX}hi\n"), "{line}");
+        for words in to_client.split('|') {
+            let words = words.replace("PORT", &server.address.port().to_string());
+            let end = run(suggested(format!("{program} {words}")), "");
+            assert_eq!(end.success(), format!("{PREFIX}hi\n"), "{program} {words}");
         }
     }
 }
@@ -229,20 +240,7 @@ mod unix {
     use suite::{Signal, program};
 
     use super::*;
-    use crate::pressure::bash;
     use crate::stopping::{TCP_SERVERS, assert_stopped, connect_never_reader};
-
-    #[test]
-    fn default_limit_fits_256_descriptors() {
-        let server = Server::spawn(bash("ulimit -n 256", "threaded-echo -a 127.0.0.1:0"));
-        let clients: Vec<_> = (0..240).map(|_| connect(server.address)).collect();
-        for client in &clients[..200] {
-            assert_eq!(request(client, "a"), format!("{PREFIX}a"));
-        }
-        for client in &clients[200..] {
-            assert_eq!(read_to_end(client), SERVER_IS_FULL);
-        }
-    }
 
     #[test]
     fn two_signals_at_once_are_one() {
@@ -274,9 +272,7 @@ mod unix {
     #[test]
     fn second_line_can_be_pasted_from_any_folder() {
         let top = env::temp_dir().join(format!("suite-{}", std::process::id()));
-        for folder in [
-            "o'neil", "a&b", "c$HOME d", "e\"f", "g`h", "한글 i", "j;k(l)",
-        ] {
+        for folder in "o'neil|a&b|c$HOME d|e\"f|g`h|한글 i|j;k(l)".split('|') {
             let folder = top.join(folder);
             fs::create_dir_all(&folder).unwrap();
             let path = folder.join("tcp-echo");
@@ -298,13 +294,10 @@ mod unix {
     #[ignore = "needs script(1), for a terminal"]
     fn swarm_shows_progress_from_the_start() {
         let server = Server::start("threaded-echo --quiet");
-        let swarm = program("threaded-echo").display().to_string();
-        let line = format!(
-            "{swarm} swarm -a {} --clients 2 --messages 18",
-            server.address
-        );
+        let (swarm, address) = (program("threaded-echo"), server.address);
+        let line = format!("{} swarm -a {address} --clients 2", swarm.display());
         let mut script = Command::new("script");
-        script.args(["-qec", &line, "/dev/null"]);
+        script.args(["-qec", &(line + " --messages 18"), "/dev/null"]);
         let terminal = finish(script, "").success();
         assert!(terminal.find("0/36") < terminal.find("36/36"), "{terminal}");
         assert_contains(&terminal, &["0/36"]);
@@ -313,7 +306,7 @@ mod unix {
     #[test]
     #[ignore = "keeps all cores busy"]
     fn busy_machine_delays_no_stop() {
-        use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+        use std::sync::atomic::AtomicBool;
         let is_over = AtomicBool::new(false);
         let spin = || {
             while !is_over.load(Relaxed) {
@@ -353,52 +346,52 @@ mod namespace {
         finish(unshare, "")
     }
 
-    /// Sends datagrams from a forged port to a server on port 9000, and ends the server.
-    const FORGE: &str = "import os, signal, socket, struct, sys
+    /// Sends datagrams from a forged port of ADDRESS to port 9000 there, and ends the server.
+    const FORGE: &str = "import os, signal, socket, struct
 client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 client.settimeout(0.1)
 def is_answered():
     try:
-        client.sendto(b'hello', ('127.0.0.1', 9000))
+        client.sendto(b'hello', ('ADDRESS', 9000))
         return client.recv(99)
     except OSError:
         return False
 while not is_answered(): pass
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
-for _ in range(int(sys.argv[2])):
-    raw.sendto(struct.pack('!HHHH', int(sys.argv[1]), 9000, 9, 0) + b'x', ('127.0.0.1', 0))
+raw.bind(('ADDRESS', 0))
+for _ in range(COUNT):
+    raw.sendto(struct.pack('!HHHH', PORT, 9000, 9, 0) + b'x', ('ADDRESS', 0))
 while not is_answered(): pass
 os.kill(os.getppid(), signal.SIGINT)
 ";
 
-    fn forge(port: u16, count: u32, arguments: &str) -> End {
-        let setup = format!("python3 -c \"{FORGE}\" {port} {count} & true");
-        run_after(&setup, &format!("udp-echo -a 127.0.0.1:9000 {arguments}"))
+    fn forge(address: &str, port: &str, count: &str, line: &str) -> End {
+        let forge = FORGE.replace("ADDRESS", address).replace("PORT", port);
+        let forge = forge.replace("COUNT", count);
+        let setup = format!("ip addr add 10.9.9.1/32 dev lo; python3 -c \"{forge}\" & true");
+        run_after(&setup, line)
     }
 
     #[test]
     #[ignore = "needs unshare and python3"]
     fn datagram_from_own_address_makes_no_loop() {
-        for arguments in ["--raw", "--prefix=", ""] {
-            let lines = forge(9000, 3, arguments).success();
-            assert_eq!(
-                lines.matches("127.0.0.1:9000: not answered: ").count(),
-                3,
-                "{lines}"
-            );
+        for (bound, own) in [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "10.9.9.1")] {
+            for flag in ["--raw", "--prefix=", ""] {
+                let line = format!("udp-echo -a {bound}:9000 {flag}");
+                let lines = forge(own, "9000", "3", &line).success();
+                assert_eq!(lines.matches(": not answered: ").count(), 3, "{line}");
+            }
         }
     }
 
     #[test]
     #[ignore = "needs unshare and python3"]
     fn reply_errors_are_printed_once_a_minute() {
-        for arguments in ["", "--quiet", "--raw"] {
-            let end = forge(0, 500, arguments);
-            assert_eq!(
-                (end.code, end.stderr.lines().count()),
-                (Some(0), 1),
-                "{end:?}"
-            );
+        for flag in ["", "--quiet", "--raw"] {
+            let line = format!("udp-echo -a 127.0.0.1:9000 {flag}");
+            let end = forge("127.0.0.1", "0", "500", &line);
+            let errors = end.stderr.lines().count();
+            assert_eq!((end.code, errors), (Some(0), 1), "{end:?}");
         }
     }
 

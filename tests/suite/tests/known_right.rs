@@ -132,7 +132,7 @@ const LIGHT: Limits = Limits {
     timeout: Duration::from_secs(30),
     stall: Duration::from_millis(300),
     clients: 20,
-    bytes: 64 << 20,
+    bytes: 4 << 20,
 };
 
 #[test]

@@ -91,7 +91,7 @@ fn target(server: &Reference, spec: &ServerSpec, limits: Limits) -> Target {
 /// Much less than a real run does, but with patience: no result may depend on how busy the machine is.
 const LIGHT: Limits = Limits {
     timeout: Duration::from_secs(30),
-    stall: Duration::from_millis(20),
+    stall: Duration::from_millis(100),
     clients: 8,
     bytes: 1 << 20,
 };
@@ -107,8 +107,7 @@ fn reference_server_passes_all_checks() {
         let spec = spec(pattern, framing, prefix);
         let server = Reference::start(&spec, None);
         let limits = Limits {
-            clients: 40,
-            bytes: 8 << 20,
+            clients: 20,
             ..LIGHT
         };
         for verdict in run(&target(&server, &spec, limits), &all_checks(), |_| {}).unwrap() {
@@ -161,7 +160,7 @@ fn server_that_ends_after_a_check_fails_that_check() {
 fn each_wrong_server_is_named_for_what_it_is() {
     let queue = Mutex::new(WRONG.iter());
     thread::scope(|scope| {
-        for _ in 0..8 {
+        for _ in 0..16 {
             scope.spawn(|| {
                 loop {
                     let next = queue.lock().unwrap().next();
@@ -192,59 +191,39 @@ fn compare_output(wrong: &Wrong) {
 
 /// Returns what the checker prints of such a server, up to the check that finds it out.
 fn output_for(&(defect, pattern, framing, check): &Wrong) -> String {
-    let exact_errors = matches!(defect, Defect::CountsFromTheRead);
-    let spec = ServerSpec {
-        exact_errors,
-        ..spec(pattern, framing, "> ")
-    };
+    let mut spec = spec(pattern, framing, "> ");
+    spec.exact_errors = defect == Defect::CountsFromTheRead;
     let server = Reference::start(&spec, Some(defect));
     // As much as it takes to see the defect, and not much patience where silence is the defect.
-    let timeout = Duration::from_millis(if check == "late" { 2_000 } else { 3_000 });
-    let stall = Duration::from_millis(if check == "bounded-memory" {
-        3_000
-    } else {
-        100
-    });
-    let limits = Limits {
-        timeout,
-        stall,
-        clients: 100,
-        ..LIGHT
-    };
-    let last = CHECKS
-        .iter()
-        .position(|known| known.name == check)
-        .unwrap_or_default();
-    let mut checks = all_checks();
-    checks.truncate(last + 1);
+    let mut target = target(&server, &spec, LIGHT);
+    target.limits.clients = 100;
+    target.limits.timeout = Duration::from_secs(if check == "late" { 2 } else { 3 });
+    if check == "bounded-memory" {
+        target.limits.stall = Duration::from_secs(3);
+    }
+    let last = CHECKS.iter().position(|known| known.name == check);
+    let checks = &all_checks()[..=last.unwrap_or(0)];
     let report = Report(Language::En);
-    let output = match run(&target(&server, &spec, limits), &checks, |_| {}) {
+    let output = match run(&target, checks, |_| {}) {
         Err(found) => report.classification(&found),
         Ok(verdicts) => {
             let marks: String = verdicts
                 .iter()
                 .map(|verdict| report.mark(verdict))
                 .collect();
-            let Some(Outcome::Failed(failure)) = verdicts.last().map(|last| &last.outcome) else {
+            let verdict = verdicts.last().unwrap();
+            let Outcome::Failed(failure) = &verdict.outcome else {
                 panic!("{defect:?} passes {check}: {marks}");
             };
-            let explained = report.explain(&CHECKS[last], failure);
+            let explained = report.explain(verdict.check, failure);
             format!("{marks}\n{explained}\n{}", report.summary(&verdicts, 1))
         }
     };
-    let is_varying = [
-        "late",
-        "two-small-writes",
-        "simultaneous-clients",
-        "closed-port",
-        "connect-and-close",
-        "reset-by-peer",
-    ];
-    let output = without_colors(&output);
-    if is_varying.contains(&check) {
-        without_numbers(&output)
-    } else {
-        output
+    let varying = "late two-small-writes simultaneous-clients closed-port connect-and-close \
+                   reset-by-peer";
+    match varying.contains(check) {
+        true => without_numbers(&without_colors(&output)),
+        false => without_colors(&output),
     }
 }
 

@@ -7,14 +7,15 @@
     reason = "a test that cannot go on has failed"
 )]
 
-/// What a person sees of the three programs: first lines, replies, errors, exit statuses.
+/// What a person sees of the programs: first lines, replies, errors, exit statuses, the relay.
 mod black_box;
 
 /// Ctrl-C and SIGTERM, with idle clients and with clients that never read.
 #[cfg(unix)]
 mod stopping;
 
-/// Floods, stalls, limits, exhausted descriptors and threads, a bad network.
+/// Limits, stalls, exhausted descriptors and threads.
+#[cfg(target_os = "linux")]
 mod pressure;
 
 /// Cases from bug reports and attacks, each with its neighbors.
@@ -24,11 +25,18 @@ mod cases;
 #[cfg(target_os = "linux")]
 mod soak;
 
+/// Counts that no load moves: system calls and allocations per message, memory per idle client.
+#[cfg(target_os = "linux")]
+mod guard;
+
 /// Programs that others have written: `nc`, `socat` and Python's `socket` get their replies.
 mod interop;
 
 /// The steps in both languages: which checks each passes, and how the broken programs break.
 mod steps;
+
+/// The exercises: each starter fails its checks, and each solution passes them.
+mod exercises;
 
 /// A correct server of the tests' own, and one for each way to be wrong.
 mod reference;

@@ -1,15 +1,17 @@
+//! `ulimit` for each resource, and the figures in /proc (proc(5)), as Linux has them.
+
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use suite::{PREFIX, Server, assert_contains, connect, connect_udp, program};
+use suite::{PREFIX, Server, assert_contains, connect, program};
 use suite::{read_to_end, request};
 
-use crate::black_box::client;
-
-pub const SERVER_IS_FULL: &str = "error: server is full, try again later\n";
+use crate::black_box::SERVER_IS_FULL;
+use crate::stopping::{assert_stopped, connect_never_reader};
 
 /// Returns a command that runs one of our programs, after these commands of bash.
 pub fn bash(setup: &str, line: &str) -> Command {
@@ -38,7 +40,6 @@ pub fn reset(mut stream: TcpStream) {
 }
 
 #[test]
-#[cfg(unix)]
 fn rejected_client_gets_error_after_sending() {
     for limit in ["--max-clients 1", "--workers 1 --queue 0"] {
         let mut server = Server::start(format!("threaded-echo {limit}"));
@@ -63,175 +64,130 @@ fn rejected_client_gets_error_after_sending() {
     }
 }
 
-fn start_relay(server: &Server, faults: &str) -> Server {
-    Server::start(format!("udp-echo relay --to {} {faults}", server.address))
+#[test]
+fn default_limit_fits_256_descriptors() {
+    let server = Server::spawn(bash("ulimit -n 256", "threaded-echo -a 127.0.0.1:0"));
+    let clients: Vec<_> = (0..240).map(|_| connect(server.address)).collect();
+    for client in &clients[..200] {
+        assert_eq!(request(client, "a"), format!("{PREFIX}a"));
+    }
+    for client in &clients[200..] {
+        assert_eq!(read_to_end(client), SERVER_IS_FULL);
+    }
+}
+
+/// Returns the peak of a process's memory, in KiB.
+pub fn peak_memory(id: u32) -> usize {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let (_, peak) = status.split_once("VmHWM:").unwrap();
+    peak.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 #[test]
-fn bad_network_costs_no_reply_and_mixes_none_up() {
-    let server = Server::start("udp-echo --quiet");
-    let relay = start_relay(&server, "--drop 30 --duplicate 25 --reorder 20 --seed 7");
-    let messages = |prefix: &str| -> String {
-        (0..40)
-            .map(|number| format!("{prefix}message {number}\n"))
-            .collect()
+fn idle_clients_cost_no_cpu() {
+    let server = Server::start("threaded-echo");
+    let clients: Vec<_> = (0..100).map(|_| connect(server.address)).collect();
+    clients.iter().for_each(|client| drop(request(client, "a")));
+    let ticks = || -> u32 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
+        let fields = stat.rsplit(')').next().unwrap().split(' ');
+        let times = fields.skip(12).take(2); // utime and stime
+        times.map(|ticks| ticks.parse::<u32>().unwrap()).sum()
     };
-    let end = client(
-        "udp-echo",
-        &relay,
-        "--timeout 0.05 --retries 9",
-        &messages(""),
-    );
-    assert_eq!(end.success(), messages(PREFIX));
+    let (before, started) = (ticks(), Instant::now());
+    while started.elapsed() < Duration::from_secs(1) {
+        thread::park_timeout(Duration::from_millis(100));
+    }
+    let ticks = ticks() - before;
+    assert!(ticks <= 1, "{ticks} of 10 ms in a second");
 }
 
 #[test]
-fn relay_repeats_its_faults_with_a_seed() {
-    let server = Server::start("udp-echo --quiet");
-    let replies = |seed: u32| -> Vec<bool> {
-        let relay = start_relay(&server, &format!("--drop 50 --seed {seed}"));
-        let client = connect_udp(relay.address);
-        let patience = Some(Duration::from_millis(50));
-        client.set_read_timeout(patience).unwrap();
-        let has_reply = |_| client.send(b"a").is_ok() && client.recv(&mut [0; 64]).is_ok();
-        (0..12).map(has_reply).collect()
-    };
-    assert_eq!(replies(1), replies(1));
-    assert_ne!(replies(1), replies(2));
+fn exhausted_descriptors_are_an_error_once() {
+    let mut server = Server::spawn(bash("ulimit -n 32", "threaded-echo -a :0"));
+    let mut clients: Vec<_> = (0..60).map(|_| connect(server.address)).collect();
+    server.wait_for_error("Too many open files");
+    assert!(is_served(&clients[0]));
+    // The last one waits in the backlog until descriptors are free again.
+    clients.drain(..59);
+    assert!(is_served(&clients[0]));
+    // A stop needs no descriptor either.
+    let clients: Vec<_> = (0..60).map(|_| connect(server.address)).collect();
+    assert!(is_served(&clients[0]));
+    let end = server.interrupt();
+    assert_stopped(&end, "");
+    assert_eq!(end.stderr.matches("Too many open files").count(), 1);
+}
+
+/// Returns a command for a server under an account of its own, which may have 20 threads.
+fn with_few_threads(account: &str, arguments: &str) -> Command {
+    // The limit does not hold for root, and an account in use has other programs.
+    let inner = bash("ulimit -u 20", &format!("threaded-echo -a :0 {arguments}"));
+    let mut setpriv = Command::new("setpriv");
+    setpriv.args(["--reuid", account, "--regid", account, "--clear-groups"]);
+    // The workspace may lie where only root comes, as in root's home.
+    setpriv.args("--inh-caps +dac_override --ambient-caps +dac_override".split(' '));
+    setpriv.arg(inner.get_program()).args(inner.get_args());
+    setpriv
 }
 
 #[test]
-fn relay_without_faults_only_delays() {
-    let server = Server::start("udp-echo --quiet");
-    let relay = start_relay(&server, "--delay 100");
+#[ignore = "needs root"]
+fn exhausted_threads_are_an_error_once() {
+    let mut server = Server::spawn(with_few_threads("54321", ""));
+    let clients: Vec<_> = (0..40).map(|_| connect(server.address)).collect();
+    let served = clients.iter().filter(|client| is_served(client)).count();
+    assert!((5..=20).contains(&served), "{served} of 40");
+    drop(clients);
+    // The last threads may still be on their way out, so this one may have to come again.
+    while !is_served(&connect(server.address)) {}
+    // A stop needs no thread either, not even with clients that never read.
+    let clients: Vec<_> = (0..20).map(|_| connect(server.address)).collect();
+    clients
+        .iter()
+        .for_each(|mut client| client.write_all(b"a").unwrap());
+    let _never_reader = connect_never_reader(&server);
+    let end = server.interrupt();
+    assert_stopped(&end, "");
+    assert_eq!(end.stderr.matches("cannot start a thread").count(), 1);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn pool_without_all_workers_does_not_listen() {
+    let error = suite::finish(with_few_threads("54322", "--workers 30"), "").failure(1);
+    assert_contains(&error, &["threaded-echo: cannot "]);
+}
+
+#[test]
+#[ignore = "takes 10 to 30 s"]
+fn stalled_write_closes_client() {
+    let server = Server::start("threaded-echo");
+    let stalled = connect_never_reader(&server);
     let started = Instant::now();
-    client("udp-echo", &relay, "--timeout 5 안녕하세요", "").success();
-    assert!(started.elapsed() >= Duration::from_millis(200)); // in either direction
-    relay.wait_for("15 bytes");
-    relay.wait_for("39 bytes");
+    let line = server.wait_for_error("nothing could be sent for 10 s");
+    assert_contains(&line, &[&stalled.local_addr().unwrap().to_string()]);
+    assert!(started.elapsed() > Duration::from_secs(9));
 }
 
-/// What only Linux shows: `ulimit` for each resource, and the figures in /proc (proc(5)).
-#[cfg(target_os = "linux")]
-pub mod linux {
-    use std::fs;
-
-    use super::*;
-    use crate::stopping::{assert_stopped, connect_never_reader};
-
-    /// Returns the peak of a process's memory, in KiB.
-    pub fn peak_memory(id: u32) -> usize {
-        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let (_, peak) = status.split_once("VmHWM:").unwrap();
-        peak.split_whitespace().next().unwrap().parse().unwrap()
+#[test]
+#[ignore = "needs 10,100 descriptors"]
+fn ten_thousand_clients_are_served_unread() {
+    let line = "threaded-echo -a :0 --trace --max-clients 10000";
+    let mut server = Server::spawn_unread(bash("ulimit -n 10100", line));
+    // Each waits for its reply: a full backlog would cost each client a second.
+    let clients = (0..10_000).map(|_| {
+        let client = connect(server.address);
+        request(&client, "a\n");
+        client
+    });
+    let clients: Vec<_> = clients.collect();
+    for client in clients.iter().cycle().take(20_000) {
+        assert_eq!(request(client, "b\n"), format!("{PREFIX}b\n"));
     }
-
-    #[test]
-    fn idle_clients_cost_no_cpu() {
-        let server = Server::start("threaded-echo");
-        let clients: Vec<_> = (0..100).map(|_| connect(server.address)).collect();
-        clients.iter().for_each(|client| drop(request(client, "a")));
-        let ticks = || -> u32 {
-            let stat = fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
-            let fields = stat.rsplit(')').next().unwrap().split(' ');
-            let times = fields.skip(12).take(2); // utime and stime
-            times.map(|ticks| ticks.parse::<u32>().unwrap()).sum()
-        };
-        let (before, started) = (ticks(), Instant::now());
-        while started.elapsed() < Duration::from_secs(1) {
-            thread::park_timeout(Duration::from_millis(100));
-        }
-        let ticks = ticks() - before;
-        assert!(ticks <= 1, "{ticks} of 10 ms in a second");
-    }
-
-    #[test]
-    fn exhausted_descriptors_are_an_error_once() {
-        let mut server = Server::spawn(bash("ulimit -n 32", "threaded-echo -a :0"));
-        let mut clients: Vec<_> = (0..60).map(|_| connect(server.address)).collect();
-        server.wait_for_error("Too many open files");
-        assert!(is_served(&clients[0]));
-        // The last one waits in the backlog until descriptors are free again.
-        clients.drain(..59);
-        assert!(is_served(&clients[0]));
-        // A stop needs no descriptor either.
-        let clients: Vec<_> = (0..60).map(|_| connect(server.address)).collect();
-        assert!(is_served(&clients[0]));
-        let end = server.interrupt();
-        assert_stopped(&end, "");
-        assert_eq!(end.stderr.matches("Too many open files").count(), 1);
-    }
-
-    /// Returns a command for a server under an account of its own, which may have 20 threads.
-    fn with_few_threads(account: &str, arguments: &str) -> Command {
-        // The limit does not hold for root, and an account in use has other programs.
-        let inner = bash("ulimit -u 20", &format!("threaded-echo -a :0 {arguments}"));
-        let mut setpriv = Command::new("setpriv");
-        setpriv.args(["--reuid", account, "--regid", account, "--clear-groups"]);
-        // The workspace may lie where only root comes, as in root's home.
-        setpriv.args("--inh-caps +dac_override --ambient-caps +dac_override".split(' '));
-        setpriv.arg(inner.get_program()).args(inner.get_args());
-        setpriv
-    }
-
-    #[test]
-    #[ignore = "needs root"]
-    fn exhausted_threads_are_an_error_once() {
-        let mut server = Server::spawn(with_few_threads("54321", ""));
-        let clients: Vec<_> = (0..40).map(|_| connect(server.address)).collect();
-        let served = clients.iter().filter(|client| is_served(client)).count();
-        assert!((5..=20).contains(&served), "{served} of 40");
-        drop(clients);
-        // The last threads may still be on their way out, so this one may have to come again.
-        while !is_served(&connect(server.address)) {}
-        // A stop needs no thread either, not even with clients that never read.
-        let clients: Vec<_> = (0..20).map(|_| connect(server.address)).collect();
-        clients
-            .iter()
-            .for_each(|mut client| client.write_all(b"a").unwrap());
-        let _never_reader = connect_never_reader(&server);
-        let end = server.interrupt();
-        assert_stopped(&end, "");
-        assert_eq!(end.stderr.matches("cannot start a thread").count(), 1);
-    }
-
-    #[test]
-    #[ignore = "needs root"]
-    fn pool_without_all_workers_does_not_listen() {
-        let error = suite::finish(with_few_threads("54322", "--workers 30"), "").failure(1);
-        assert_contains(&error, &["threaded-echo: cannot "]);
-    }
-
-    #[test]
-    #[ignore = "takes 10 to 30 s"]
-    fn stalled_write_closes_client() {
-        let server = Server::start("threaded-echo");
-        let stalled = connect_never_reader(&server);
-        let started = Instant::now();
-        let line = server.wait_for_error("nothing could be sent for 10 s");
-        assert_contains(&line, &[&stalled.local_addr().unwrap().to_string()]);
-        assert!(started.elapsed() > Duration::from_secs(9));
-    }
-
-    #[test]
-    #[ignore = "needs 10,100 descriptors"]
-    fn ten_thousand_clients_are_served_unread() {
-        let line = "threaded-echo -a :0 --trace --max-clients 10000";
-        let mut server = Server::spawn_unread(bash("ulimit -n 10100", line));
-        // Each waits for its reply: a full backlog would cost each client a second.
-        let clients = (0..10_000).map(|_| {
-            let client = connect(server.address);
-            request(&client, "a\n");
-            client
-        });
-        let clients: Vec<_> = clients.collect();
-        for client in clients.iter().cycle().take(20_000) {
-            assert_eq!(request(client, "b\n"), format!("{PREFIX}b\n"));
-        }
-        assert_eq!(read_to_end(&connect(server.address)), SERVER_IS_FULL);
-        server.signal(suite::Signal::INT);
-        let started = Instant::now();
-        assert_eq!(server.wait(), Some(0));
-        assert!(started.elapsed() <= Duration::from_secs(2));
-    }
+    assert_eq!(read_to_end(&connect(server.address)), SERVER_IS_FULL);
+    server.signal(suite::Signal::INT);
+    let started = Instant::now();
+    assert_eq!(server.wait(), Some(0));
+    assert!(started.elapsed() <= Duration::from_secs(2));
 }

@@ -10,79 +10,42 @@ use checker::{Framing, Pattern, ServerSpec};
 /// What is wrong with a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defect {
-    /// The line ending of a message is missing in the reply.
     DropsNewline,
-    /// The reply ends with a line ending that the message does not have.
     AddsNewline,
-    /// Each reply is sent twice.
     DoublesReplies,
-    /// The second client gets the text of the first one.
     ForgetsClients,
-    /// The reply is sent too late.
     AnswersLate,
-    /// A client is sent away after its first answer.
     AnswersOnce,
-    /// A datagram that equals the one before it is taken for a duplicate made by the network.
     DropsDuplicates,
-    /// When the first client has left, the server does too.
     ServesOneClient,
-    /// The address to reply to is not kept with the datagram, so clients in turns get each other's replies.
     MixesUpAddresses,
-    /// The reply is formatted a second time, with the client's text in it.
     FormatsTwice,
-    /// Quotes are escaped.
     EscapesQuotes,
-    /// `\r` is thrown away, for tidiness.
     StripsCr,
-    /// Of what one read has brought, the first line is taken for all of it.
     TakesAReadForALine,
-    /// A cut character is taken for a bad one.
     DecodesEachRead,
-    /// A last line without a line ending is thrown away.
     DropsTheLastLine,
-    /// The empty read at the end is answered like a message.
     AnswersTheEnd,
-    /// A line can be of any length.
     TakesAnyLine,
-    /// The longest line is one byte shorter than it should be.
     CountsTheLineEnding,
-    /// After an error the socket is closed at once, with unread bytes in it.
     ClosesAtOnce,
-    /// Prefix and text are written one after the other, and Nagle's algorithm is left on.
     WritesTwice,
-    /// The replies pass through a buffer, which loses one where it wraps around.
     LosesOneReply,
-    /// The replies wait in a queue without end.
     QueuesWithoutEnd,
-    /// The threads were forgotten.
     ServesOneAtATime,
-    /// Before it is given a thread, a client has to say something.
     ReadsBeforeTheThread,
-    /// There are seats for 16, and whoever finds none is listened to, but not answered.
     HasFewPermits,
-    /// There is one lock, and who writes holds it.
     LocksWhileWriting,
-    /// A datagram of no bytes is taken for none.
     IgnoresEmptyDatagrams,
-    /// The buffer has room for 1,024 bytes.
     HasASmallBuffer,
-    /// What does not fit is not sent, and nobody is told.
     IsSilentAboutSize,
-    /// Each datagram is answered, even if it is a reply.
     AnswersReplies,
-    /// Each datagram is answered, even if it is an error message.
     AnswersErrors,
-    /// A reply that was refused ends the server.
     DiesOfAClosedPort,
-    /// Whatever is not UTF-8 becomes U+FFFD.
     DecodesLossily,
-    /// The offset of a bad byte is counted from where the last read began.
     CountsFromTheRead,
-    /// A bad line closes the connection, where the next line should be answered.
     ClosesOnABadLine,
-    /// A client that leaves without a word ends the server.
     DiesOfAnEmptyStream,
-    /// A reset ends the server.
     DiesOfAReset,
 }
 
@@ -151,14 +114,13 @@ impl Drop for Reference {
 
 /// What the threads of a server share.
 struct ServerState {
-    /// It stays open when a defect has ended the server: whether a client is refused, reset or not answered at all would
-    /// else depend on who is faster.
+    /// It stays open after a defect has ended the server, so clients get silence every time.
     socket: Socket,
     address: SocketAddr,
     spec: ServerSpec,
     defect: Option<Defect>,
     stopped: AtomicBool,
-    /// Those who are here.
+    /// The open connections.
     streams: Mutex<Vec<Weak<TcpStream>>>,
     /// The lock of [`Defect::LocksWhileWriting`].
     writing: Mutex<()>,
@@ -180,7 +142,7 @@ impl ServerState {
         self.stopped.load(Ordering::SeqCst)
     }
 
-    /// Sets the flag, and wakes whoever waits for a client. There may be nobody left to wake.
+    /// Sets the flag, and wakes the thread that waits for a client, if it still does.
     fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         if self.spec.is_stream() {
@@ -215,7 +177,7 @@ impl ServerState {
         });
     }
 
-    /// Gives each a place in the list of those who are here.
+    /// Adds these connections to the open ones.
     fn register(&self, arrived: Vec<TcpStream>) -> Vec<Arc<TcpStream>> {
         let arrived: Vec<_> = arrived.into_iter().map(Arc::new).collect();
         let mut streams = self.streams.lock().unwrap();
@@ -270,7 +232,7 @@ impl ServerState {
         written
     }
 
-    /// Answers until one of the two ends the conversation.
+    /// Answers until the client or the server ends the connection.
     fn echo_messages(
         &self,
         mut stream: &TcpStream,
@@ -309,7 +271,7 @@ impl ServerState {
         })
     }
 
-    /// Ends our side, and lets the client read what it was told before the socket is closed.
+    /// Ends the sending side, and lets the client read everything before the socket is closed.
     fn close(&self, stream: &TcpStream) {
         if self.has(Defect::ClosesAtOnce) {
             // If something is on its way, it is there unread when the socket is closed.
@@ -325,7 +287,7 @@ impl ServerState {
     }
 }
 
-/// How a conversation has ended.
+/// How a connection ended.
 struct Ended {
     by_us: bool,
     has_spoken: bool,
@@ -337,7 +299,7 @@ const LOST: usize = 30;
 /// How late [`Defect::AnswersLate`] answers.
 const LATE: Duration = Duration::from_millis(2_500);
 
-/// The next client, and all that wait behind it: so that it is known how many are here at once.
+/// The next client, and all that wait after it, so that their number is known.
 fn arrivals(listener: &TcpListener) -> Vec<TcpStream> {
     let mut arrived: Vec<_> = listener
         .accept()
@@ -356,7 +318,7 @@ fn arrivals(listener: &TcpListener) -> Vec<TcpStream> {
 /// The stream of one client, cut into messages, and each turned into its reply.
 struct Messages<'a> {
     state: &'a ServerState,
-    /// What has arrived and is not answered yet.
+    /// What has arrived and has no reply yet.
     held: Vec<u8>,
     /// How many bytes have been answered.
     before: usize,
@@ -458,7 +420,7 @@ impl Messages<'_> {
     }
 }
 
-/// What is said.
+/// Replies.
 impl ServerState {
     fn answer(&self, message: &[u8]) -> Answer {
         let mut message = message.to_vec();
@@ -496,7 +458,7 @@ impl ServerState {
         }
     }
 
-    /// The answer to bytes that are not UTF-8 from `at` on, when so many bytes were counted before them.
+    /// The reply to bytes that are not UTF-8 from `at` on, with `before` bytes counted before them.
     fn answer_bad(&self, bytes: &[u8], at: usize, before: usize, is_last: bool) -> Answer {
         if self.has(Defect::DecodesLossily) {
             return self.answer(String::from_utf8_lossy(bytes).as_bytes());
@@ -517,14 +479,8 @@ impl ServerState {
 /// Datagrams.
 impl ServerState {
     fn serve_datagrams(&self, socket: &UdpSocket) {
-        let mut buffer = vec![
-            0;
-            if self.has(Defect::HasASmallBuffer) {
-                1_024
-            } else {
-                65_536
-            }
-        ];
+        let is_small = self.has(Defect::HasASmallBuffer);
+        let mut buffer = vec![0; if is_small { 1_024 } else { 65_536 }];
         let mut last = Vec::new();
         let mut callers = Callers::default();
         while !self.is_stopped() {
@@ -542,26 +498,17 @@ impl ServerState {
             let reply = match std::str::from_utf8(datagram) {
                 Err(error) if self.spec.is_text() => {
                     self.answer_bad(datagram, error.valid_up_to(), 0, false)
-                        .bytes
                 }
-                _ => self.answer(datagram).bytes,
+                _ => self.answer(datagram),
             };
-            // Linux does not tell a server that its reply is going to be refused, but whether the port is free does.
-            if self.has(Defect::DiesOfAClosedPort)
-                && UdpSocket::bind(("0.0.0.0", peer.port())).is_ok()
-            {
+            // Linux reports no refused reply to an unconnected socket, but the free port shows it.
+            let is_closed = || UdpSocket::bind(("0.0.0.0", peer.port())).is_ok();
+            if self.has(Defect::DiesOfAClosedPort) && is_closed() {
                 self.stop();
             }
-            let mixed_up = callers.mix_up(peer);
-            self.send(
-                socket,
-                &reply,
-                if self.has(Defect::MixesUpAddresses) {
-                    mixed_up
-                } else {
-                    peer
-                },
-            );
+            let other = callers.mix_up(peer);
+            let is_mixed_up = self.has(Defect::MixesUpAddresses);
+            self.send(socket, &reply.bytes, if is_mixed_up { other } else { peer });
         }
     }
 
@@ -585,7 +532,7 @@ impl ServerState {
     }
 }
 
-/// Who has called, for [`Defect::MixesUpAddresses`].
+/// The last two clients, for [`Defect::MixesUpAddresses`].
 #[derive(Default)]
 struct Callers {
     last: Option<SocketAddr>,
@@ -594,7 +541,7 @@ struct Callers {
 }
 
 impl Callers {
-    /// Once two have called in turns a few times: the other one. Ports are given out again, so once would be no proof.
+    /// Returns the other client once two have taken turns a few times: a port may be used again.
     fn mix_up(&mut self, peer: SocketAddr) -> SocketAddr {
         if self.last == Some(peer) {
             return peer;

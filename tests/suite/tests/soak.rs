@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use suite::{PREFIX, Server, connect, read_to_end};
 
-use crate::pressure::{linux::peak_memory, reset};
+use crate::pressure::{peak_memory, reset};
 use crate::stopping::connect_never_reader;
 
 /// One client. It returns how many messages the server has to count.
@@ -103,7 +103,7 @@ fn stop(mut server: Server) -> [u64; 2] {
 fn mixed_clients_leave_no_trace() {
     let seconds = std::env::var("SOAK_SECONDS").map_or(600, |seconds| seconds.parse().unwrap());
     let (started, total) = (Instant::now(), Duration::from_secs(seconds));
-    let servers = [(); 2].map(|()| Server::start("threaded-echo --framing line"));
+    let servers = ["threaded-echo --framing line", "threaded-echo"].map(Server::start);
     let [server, flooded] = &servers;
     let repeat = |server: &Server, client: Client| {
         let (mut turn, mut messages) = (0, 0);

@@ -33,7 +33,7 @@ fn text_chart_has_one_bar_per_client() {
 }
 
 #[test]
-fn picture_escapes_its_title_and_has_every_client() {
+fn picture_escapes_title_and_shows_all_clients() {
     let timelines = [timeline(1, Some(0), 0), timeline(2, Some(1), 1)];
     let svg = svg_chart(&timelines, "a <b> & c");
     assert!(svg.contains("<title>a &lt;b> &amp; c</title>"), "{svg}");
