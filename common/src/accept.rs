@@ -1,4 +1,4 @@
-//! The next client, whatever `accept` returns meanwhile.
+//! Accepting clients in spite of `accept` errors.
 
 use std::cell::Cell;
 use std::io;
@@ -13,7 +13,7 @@ use crate::linger::LingeringCloser;
 use crate::report::Report;
 use crate::shutdown::Shutdown;
 
-/// How long to wait before the next attempt if `accept` fails: perhaps no descriptor is left.
+/// How long to wait before the next attempt if `accept` fails, perhaps for lack of descriptors.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Accepts clients until a shutdown is requested. Accept errors never stop it.
@@ -24,11 +24,11 @@ pub struct Acceptor<'a> {
 }
 
 impl<'a> Acceptor<'a> {
-    /// An acceptor for this listener, whose blocked `accept` a shutdown request ends.
+    /// Creates an acceptor for this listener. A shutdown request ends its blocked `accept`.
     ///
     /// # Errors
     ///
-    /// Returns an error if no file descriptor or no thread is left.
+    /// Returns an error if the system is out of file descriptors or threads.
     pub fn new(
         listener: &'a TcpListener,
         shutdown: &'a Shutdown,
@@ -47,9 +47,9 @@ impl<'a> Acceptor<'a> {
         })
     }
 
-    /// Returns the next client, or `None` after a shutdown request; survives every accept(2) error.
+    /// Returns the next client, or `None` after a shutdown request. Retries after accept(2) errors.
     ///
-    /// The first call prints where the server listens: now it can serve.
+    /// The first call prints the address, because the server is ready from now on.
     pub fn accept(&self) -> Option<Connection<'_>> {
         let (shutdown, report) = (self.shared.shutdown, self.shared.report);
         if !self.has_announced.replace(true) {
@@ -57,13 +57,13 @@ impl<'a> Acceptor<'a> {
         }
         while !shutdown.is_requested() {
             match self.listener.accept() {
-                Ok(_) if shutdown.is_requested() => {} // it may be our own wake-up
+                Ok(_) if shutdown.is_requested() => {} // may be our own wake-up connection
                 Ok((stream, peer)) => return Some(Connection::new(&self.shared, stream, peer)),
-                // The client has disconnected already; Windows calls that a reset.
+                // The client has already disconnected. Windows reports that as a reset.
                 Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
                 Err(error) => {
                     report.print_error_rate_limited("accept", "a client", &error);
-                    // There is nothing to wait for: a free file descriptor wakes nobody.
+                    // Sleeps, because the system does not tell when a descriptor is free.
                     thread::sleep(RETRY_INTERVAL);
                 }
             }
@@ -71,7 +71,7 @@ impl<'a> Acceptor<'a> {
         None
     }
 
-    /// Returns the number of connections that are open.
+    /// Returns the number of open connections.
     pub fn open_connections(&self) -> usize {
         Arc::strong_count(&self.shared.permits) - 1
     }

@@ -1,4 +1,4 @@
-//! Addresses: what may be typed, and the sockets made from it.
+//! Addresses as typed, and the sockets created from them.
 
 use std::fmt;
 use std::io;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::timeout::socket_timeout;
 use crate::words::error_message;
 
-/// The address that is meant if none is typed: the tutorial's.
+/// The default address, which is the tutorial's.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:12345";
 
 const EXAMPLE: &str = "write HOST:PORT, such as 127.0.0.1:12345 or [::1]:12345";
@@ -52,7 +52,7 @@ impl FromStr for Address {
             _ => return Err(format!("{host:?} is not a host: {EXAMPLE}")),
         };
         match port.parse() {
-            Ok(number) if is_number(port) => Ok(Address { host, port: number }), // and not "+80"
+            Ok(number) if is_number(port) => Ok(Address { host, port: number }), // rejects "+80"
             _ if port.is_empty() => Err(format!("the port after the colon is missing: {EXAMPLE}")),
             _ => Err(format!(
                 "the port {port:?} is not a number from 0 to 65535: {EXAMPLE}"
@@ -61,13 +61,13 @@ impl FromStr for Address {
     }
 }
 
-/// Returns `true` for an IPv6 address, also with a network interface, `fe80::1%eth0` (RFC 4007).
+/// Returns `true` for an IPv6 address, with or without a zone, as in `fe80::1%eth0` (RFC 4007).
 fn is_ipv6(host: &str) -> bool {
     let (ip, interface) = host.split_once('%').unwrap_or((host, "none"));
     ip.parse::<Ipv6Addr>().is_ok() && !interface.is_empty() && !interface.contains(is_never_in_name)
 }
 
-/// Returns `true` if a resolver could know this name; digits and dots have to be an IPv4 address.
+/// Returns `true` for a possible host name. Digits and dots have to form an IPv4 address.
 fn is_host_name(host: &str) -> bool {
     let has_letter = host.contains(|c: char| !c.is_ascii_digit() && c != '.');
     host.parse::<Ipv4Addr>().is_ok() || has_letter && !host.contains(is_never_in_name)
@@ -78,8 +78,8 @@ fn is_never_in_name(c: char) -> bool {
 }
 
 impl Address {
-    /// Returns all addresses of this name. `localhost` is 127.0.0.1 and then `::1`: a client that
-    /// tries `::1` first waits 2 s for a refusal on Windows (python/cpython#106130).
+    /// Returns all addresses of this name. `localhost` is 127.0.0.1 and then `::1`, because on
+    /// Windows a client that tries `::1` first waits 2 s for a refusal (python/cpython#106130).
     ///
     /// # Errors
     ///
@@ -95,14 +95,14 @@ impl Address {
         }
     }
 
-    /// Returns the first address only: a server is not expected on another one.
+    /// Returns only the first address, because clients do not expect a server on another one.
     fn first(&self) -> Result<Vec<SocketAddr>, String> {
         let mut addresses = self.resolve()?;
         addresses.truncate(1);
         Ok(addresses)
     }
 
-    /// Returns a TCP socket that listens here. Restarts succeed: on Unix std sets `SO_REUSEADDR`.
+    /// Returns a listener on this address. On Unix, std sets `SO_REUSEADDR`, so restarts succeed.
     ///
     /// # Errors
     ///
@@ -111,20 +111,20 @@ impl Address {
         TcpListener::bind(&self.first()?[..]).map_err(|error| self.error("listen on", &error))
     }
 
-    /// Returns a UDP socket on this address.
+    /// Returns a UDP socket bound to this address.
     ///
     /// # Errors
     ///
-    /// Returns an error if [`listen`](Self::listen) would.
+    /// Returns an error in the same cases as [`listen`](Self::listen).
     pub fn bind_udp(&self) -> Result<UdpSocket, String> {
         UdpSocket::bind(&self.first()?[..]).map_err(|error| self.error("listen on", &error))
     }
 
-    /// Returns a connection to the first of the addresses that accepts one within the timeout.
+    /// Returns a connection to the first address that accepts one within the timeout.
     ///
     /// # Errors
     ///
-    /// Returns the most telling error if the name is unknown, or none accepts (connect(2)).
+    /// Returns an error if the name is unknown, or if all addresses fail (connect(2)).
     pub fn connect(&self, timeout: Duration) -> Result<TcpStream, String> {
         let mut telling = None;
         for address in self.resolve()? {
@@ -133,7 +133,7 @@ impl Address {
                 Err(error) if telling.is_none() || error.kind() == ConnectionRefused => {
                     telling = Some(error);
                 }
-                Err(_) => {} // for example, there is no IPv6
+                Err(_) => {} // for example, the machine has only IPv4
             }
         }
         let error = telling.unwrap_or_else(|| ErrorKind::NotFound.into());
@@ -146,8 +146,8 @@ impl Address {
     }
 }
 
-/// Connects to one address. If nothing listens on a port of this machine, TCP can connect a client
-/// to itself (RFC 9293, section 3.5, simultaneous open); that is refused, too.
+/// Connects to one address. Without a listener on a port of this machine, TCP can connect a client
+/// to itself (RFC 9293, section 3.5, simultaneous open). This function reports that as refused.
 fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     let stream = match socket_timeout(timeout) {
         Some(timeout) => TcpStream::connect_timeout(&address, timeout)?,
@@ -159,10 +159,10 @@ fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     }
 }
 
-/// What a person can do if nothing listens at an address.
+/// Hint for a user who connects to an address without a server.
 pub const NO_SERVER_HINT: &str = "start the server first, and compare its `listening on` line";
 
-/// Returns what to do about an error, on a line of its own, where that is known.
+/// Returns a hint about an error on a line of its own, or an empty string.
 pub fn hint(action: &str, kind: ErrorKind, port: u16) -> String {
     use ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
     use ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
@@ -189,8 +189,8 @@ pub fn hint(action: &str, kind: ErrorKind, port: u16) -> String {
     format!("\n{hint}")
 }
 
-/// Returns the address at which this machine reaches a socket bound to `bound`: `0.0.0.0` and `::`
-/// are for listening only.
+/// Returns the address at which this machine reaches a socket bound to `bound`. Clients cannot
+/// connect to `0.0.0.0` and `::` on every system.
 pub fn reachable(mut bound: SocketAddr) -> SocketAddr {
     match (bound.ip().to_canonical().is_unspecified(), bound.ip()) {
         (false, _) => {}

@@ -1,6 +1,6 @@
-//! A client's connection, with three promises that a bare `TcpStream` does not make: its reads end
-//! at a shutdown, its writes end if the client does not read, and its drop closes it without losing
-//! a reply.
+//! A client's connection, with three promises that a bare `TcpStream` does not make. Its reads end
+//! on a shutdown request. Its writes end if the client does not read. Its drop closes it without
+//! losing a reply.
 
 use std::fmt::Display;
 use std::io::{self, Read, Write};
@@ -15,15 +15,15 @@ use crate::timeout::{is_timeout, socket_timeout};
 use crate::trace::Trace;
 use crate::words::{error_reply, with_action};
 
-/// How long a write may make no progress.
+/// How long a write may wait without progress.
 const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Replies are sent when there are this many bytes of them, or when every message that has arrived
-/// is answered. This many bytes at once are sent without a copy.
+/// A connection sends its replies when they reach `BATCH_LEN` bytes, or when all messages that have
+/// arrived have a reply. It sends `DIRECT_LEN` bytes or more without a copy.
 const BATCH_LEN: usize = 65_536;
 const DIRECT_LEN: usize = 4_096;
 
-/// What the connections of one server share.
+/// State that all connections of one server share.
 pub(crate) struct Shared<'a> {
     pub(crate) shutdown: &'a Shutdown,
     pub(crate) report: &'a Report,
@@ -39,7 +39,7 @@ pub struct Connection<'a> {
     peer: SocketAddr,
     permit: Option<Arc<()>>,
     replies: Vec<u8>,
-    /// `None` until it is served.
+    /// `None` until the connection is served.
     idle_timeout: Option<Duration>,
     last_received: Option<Instant>,
     has_error: bool,
@@ -71,16 +71,16 @@ impl<'a> Connection<'a> {
         self.peer
     }
 
-    /// Returns `true` if it may be a shutdown that ended a read, and not the client.
+    /// Returns `true` if a shutdown request, and not the client, may have ended a read.
     pub fn is_shutting_down(&self) -> bool {
         self.shared.shutdown.is_requested()
     }
 
-    /// Sets the timeouts of reads and writes, and sends replies without waiting for more (RFC 896).
+    /// Sets the timeouts of reads and writes, and turns off Nagle's algorithm (RFC 896).
     ///
     /// # Errors
     ///
-    /// Returns an error if setsockopt(2) does.
+    /// Returns an error if setsockopt(2) fails.
     pub fn configure(&mut self, idle_timeout: Duration) -> io::Result<()> {
         self.idle_timeout = Some(idle_timeout);
         self.stream.set_nodelay(true)?;
@@ -88,7 +88,7 @@ impl<'a> Connection<'a> {
         self.stream.set_write_timeout(Some(WRITE_STALL_TIMEOUT))
     }
 
-    /// Adds to the replies; if there are many, sends them as [`flush`](Self::flush) does.
+    /// Adds to the replies. A full batch is sent like in [`flush`](Self::flush).
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.replies.is_empty() && bytes.len() >= DIRECT_LEN {
             return self.send(bytes);
@@ -98,7 +98,7 @@ impl<'a> Connection<'a> {
         if is_full { self.flush() } else { Ok(()) }
     }
 
-    /// Adds an error reply, which is a line, as [`push`](Self::push) does.
+    /// Adds an error reply on a line of its own, like [`push`](Self::push).
     pub fn push_error(&mut self, reason: impl Display) -> io::Result<()> {
         self.push(format!("{}\n", error_reply(&reason.to_string())).as_bytes())
     }
@@ -107,8 +107,8 @@ impl<'a> Connection<'a> {
     ///
     /// # Errors
     ///
-    /// Returns an error if the client has disconnected, or nothing could be sent for 10 s. A write
-    /// that has sent a part may have waited, too: so it can take up to 20 s.
+    /// Returns an error if the client has disconnected, or if nothing could be sent for 10 s. A
+    /// write that sent a part may have waited before, so this can take up to 20 s.
     pub fn flush(&mut self) -> io::Result<()> {
         let result = self.send(&self.replies);
         self.replies.clear();
@@ -117,7 +117,7 @@ impl<'a> Connection<'a> {
 
     fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            // `write` takes `&mut self`, and std implements it for `&TcpStream`, too.
+            // `write` needs `&mut self`, but std also implements `Write` for `&TcpStream`.
             match (&*self.stream).write(bytes) {
                 Ok(sent) => {
                     self.trace().bytes(self.peer, "send", &bytes[..sent]);
@@ -133,20 +133,20 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Tells the client why its connection is closed, and returns that as an error.
+    /// Sends the reason for closing the connection to the client, and returns it as an error.
     pub fn close_with_error(&mut self, reason: impl Display) -> io::Error {
         self.has_error = true;
-        let _ = self.push_error(&reason).and_then(|()| self.flush()); // the client may be gone
+        let _ = self.push_error(&reason).and_then(|()| self.flush()); // the client may have left
         io::Error::other(reason.to_string())
     }
 
-    /// Tells the client that the server is full, as does every drop before [`Self::configure`].
+    /// Rejects the client because the server is full, like any drop before [`Self::configure`].
     pub fn reject(self) {}
 }
 
 const SERVER_IS_FULL: &str = "server is full, try again later";
 
-/// Reads return 0 bytes once a shutdown is requested and everything that has arrived was read.
+/// After a shutdown request, reads return what has arrived, and then 0 bytes.
 impl Read for Connection<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let received = loop {
@@ -157,7 +157,7 @@ impl Read for Connection<'_> {
                     let reason = format!("nothing has arrived for {seconds} s");
                     return Err(self.close_with_error(reason));
                 }
-                Err(_) if self.is_shutting_down() => break 0, // the grace period is over
+                Err(_) if self.is_shutting_down() => break 0, // the grace period expired
                 result => break result.map_err(|error| with_action("receive", &error))?,
             }
         };
@@ -173,16 +173,16 @@ impl Drop for Connection<'_> {
     fn drop(&mut self) {
         if self.idle_timeout.is_none() {
             self.shared.report.rejected(self.peer, SERVER_IS_FULL);
-            // One line fits, and nobody waits if it does not.
+            // One line fits in the socket's buffer. If it does not, the server must not wait.
             let _ = self.stream.set_nonblocking(true);
             self.close_with_error(SERVER_IS_FULL);
         }
-        self.permit = None; // before the close: a client that sees it may connect again immediately
+        self.permit = None; // before the close, because the client may reconnect immediately
         self.trace().call(self.peer, "close");
         let is_recent = |received: Instant| received.elapsed() <= QUIET_PERIOD;
         let is_sending = self.last_received.is_some_and(is_recent);
         if self.has_error {
-            // With both directions ended, Linux would answer more data with a reset.
+            // If both directions were shut down, Linux would reply to more data with a reset.
             self.shared.shutdown.unregister_stream(&self.stream);
             let _ = self.stream.shutdown(net::Shutdown::Write);
         }

@@ -7,30 +7,30 @@ use std::ops::Range;
 /// Maximum length of a line in bytes, without its line ending.
 pub const MAX_LINE_LEN: usize = 65_536;
 
-/// The buffer of a new client, which costs little memory while it is idle, and the largest, in
-/// which the longest line fits, and more. It is doubled when a read has filled it.
+/// Lengths of the buffer. It starts small, because idle clients should use little memory. It
+/// doubles when a read fills it. The maximum is more than the longest line needs.
 const MIN_BUFFER_LEN: usize = 4_096;
 const MAX_BUFFER_LEN: usize = MAX_LINE_LEN + 8_192;
 
 /// Where a message ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Framing {
-    /// A message is whatever has arrived, cut at a whole character.
+    /// A message is what has arrived, up to the last whole character.
     Chunk,
-    /// A message is everything up to `\n`; the last line may end with the stream.
+    /// A message is everything up to `\n`, or the rest at the end of the stream.
     Line,
-    /// A message is whatever has arrived, text or not.
+    /// A message is what has arrived, even if it is not UTF-8.
     Raw,
 }
 
-/// Why bytes are not a message.
+/// Reason why bytes are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FramingError {
     /// The byte at this offset does not belong to any character (RFC 3629).
     InvalidUtf8 {
         /// The byte.
         byte: u8,
-        /// Counted from 0: in the line or datagram, or in [`Framing::Chunk`] in the whole stream.
+        /// Counted from 0 in the line or datagram, or with [`Framing::Chunk`] in the whole stream.
         offset: u64,
     },
     /// The line has more than [`MAX_LINE_LEN`] bytes.
@@ -48,11 +48,11 @@ impl fmt::Display for FramingError {
     }
 }
 
-/// Checks that all of `bytes` is UTF-8.
+/// Checks that `bytes` is valid UTF-8.
 ///
 /// # Errors
 ///
-/// Returns [`FramingError::InvalidUtf8`] for the first byte that is not.
+/// Returns [`FramingError::InvalidUtf8`] for the first invalid byte.
 ///
 /// ```
 /// use common::framing::{FramingError, check_utf8};
@@ -69,7 +69,7 @@ pub fn check_utf8(bytes: &[u8]) -> Result<(), FramingError> {
     })
 }
 
-/// Splits a stream of bytes into messages. Its memory is bounded, because its buffer is.
+/// Splits a stream of bytes into messages, with a buffer of bounded length.
 ///
 /// ```
 /// use common::framing::{Framing, MessageReader};
@@ -78,7 +78,7 @@ pub fn check_utf8(bytes: &[u8]) -> Result<(), FramingError> {
 /// let mut stream = "안녕\n하세".as_bytes();
 /// messages.fill(&mut stream)?;
 /// assert_eq!(messages.next_message(), Some(Ok("안녕\n".as_bytes())));
-/// assert_eq!(messages.next_message(), None); // the rest of the line is awaited
+/// assert_eq!(messages.next_message(), None); // the rest of the line has not arrived
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct MessageReader {
@@ -86,15 +86,15 @@ pub struct MessageReader {
     buffer: Vec<u8>,
     /// The part of `buffer` that has arrived and is not yet part of a returned message.
     pending: Range<usize>,
-    /// The part of `pending` that is known to have no `\n`, so that no byte is looked at twice.
+    /// Length of the part of `pending` without `\n`, so that each byte is searched only once.
     searched: usize,
-    /// How many bytes of the stream came before `pending`.
+    /// Number of bytes of the stream before `pending`.
     offset: u64,
     at_eof: bool,
 }
 
 impl MessageReader {
-    /// A reader that has read nothing yet.
+    /// Creates a reader with an empty buffer.
     pub fn new(framing: Framing) -> Self {
         MessageReader {
             framing,
@@ -106,11 +106,11 @@ impl MessageReader {
         }
     }
 
-    /// Reads once, and returns the number of bytes: 0 at the end of the stream.
+    /// Reads once, and returns the number of bytes, or 0 at the end of the stream.
     ///
     /// # Errors
     ///
-    /// Returns an error if `source` does.
+    /// Returns an error if reading from `source` fails.
     pub fn fill(&mut self, source: &mut impl Read) -> io::Result<usize> {
         if self.pending.end == self.buffer.len() {
             let len = MAX_BUFFER_LEN.min(2 * self.buffer.len());
@@ -126,7 +126,7 @@ impl MessageReader {
         Ok(received)
     }
 
-    /// Returns the next complete message with its line ending, or `None` if none has arrived.
+    /// Returns the next complete message with its line ending, or `None` if it has not arrived.
     pub fn next_message(&mut self) -> Option<Result<&[u8], FramingError>> {
         let len = match self.framing {
             Framing::Raw => Ok(self.pending.len()),
@@ -146,7 +146,7 @@ impl MessageReader {
         }
     }
 
-    /// Returns the length of the text without a character that is cut at its end.
+    /// Returns the length of the text without an incomplete character at its end.
     fn chunk_len(&self) -> Result<usize, FramingError> {
         let pending = &self.buffer[self.pending.clone()];
         let Err(error) = std::str::from_utf8(pending) else {
@@ -167,7 +167,7 @@ impl MessageReader {
         let line = &pending[..line_end.unwrap_or(pending.len())];
         let text = match line {
             [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text,
-            [text @ .., b'\r'] if !self.at_eof => text, // its `\n` may be on its way
+            [text @ .., b'\r'] if !self.at_eof => text, // the `\n` may still arrive
             text => text,
         };
         if text.len() > MAX_LINE_LEN {
@@ -182,7 +182,7 @@ impl MessageReader {
 /// Returns the length of the beginning of `bytes` up to and including the first `\n`.
 fn find_newline(bytes: &[u8]) -> Option<usize> {
     let mut rest = bytes;
-    let len = rest.skip_until(b'\n').ok()?; // std's memchr, which has no name of its own
+    let len = rest.skip_until(b'\n').ok()?; // the only way to call std's memchr
     bytes[..len].ends_with(b"\n").then_some(len)
 }
 

@@ -29,7 +29,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 ///
 /// # Errors
 ///
-/// Returns an error if the system has no thread left; [`thread::spawn`] would panic.
+/// Returns an error if the system is out of threads, where [`thread::spawn`] would panic.
 pub fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     let thread = thread::Builder::new().spawn(work);
     thread.map_err(|error| with_action("start a thread", &error))

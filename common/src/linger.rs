@@ -1,8 +1,8 @@
-//! The lingering close, as nginx calls it: closes a connection without losing the replies on their
-//! way to the client.
+//! The lingering close, as nginx calls it. It closes a connection without losing the replies on
+//! their way to the client.
 //!
-//! Closing a socket with unread bytes in it sends a reset (RFC 1122, section 4.2.2.13), and a reset
-//! destroys what the client has not received yet. So the server ends its own side, and then reads
+//! Closing a socket with unread bytes sends a reset (RFC 1122, section 4.2.2.13), and a reset
+//! destroys bytes that the client has not read yet. So the server half-closes, and then reads
 //! until the client is silent.
 
 use std::io::{self, ErrorKind, Read};
@@ -16,22 +16,22 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::shutdown::Shutdown;
 use crate::spawn;
 
-/// A client that has been silent for this long is not sending anymore.
+/// How long a client has to be silent before the server assumes that it stopped sending.
 pub const QUIET_PERIOD: Duration = Duration::from_millis(300);
 
 const MAX_TIME: Duration = Duration::from_secs(1);
 const MAX_BYTES: usize = 256 << 20;
 const MAX_CONNECTIONS: usize = 1_024;
 
-/// How often the connections are drained, and maximum number of reads of one of them each time.
+/// Interval between two visits to each connection, and maximum number of reads per visit.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_READS: usize = 32;
 
-/// Closes connections on a thread of its own. Its drop waits for them.
+/// Closes connections on a separate thread. Its drop waits until they are closed.
 pub struct LingeringCloser(Option<(Sender<LingeringStream>, JoinHandle<()>)>);
 
 impl LingeringCloser {
-    /// A closer without connections. Fails if its thread cannot be started.
+    /// Starts the thread. Returns an error if the system is out of threads.
     pub fn new(shutdown: &Shutdown) -> io::Result<Self> {
         let (queue, streams) = bounded(MAX_CONNECTIONS);
         let shutdown = shutdown.clone();
@@ -39,7 +39,7 @@ impl LingeringCloser {
         Ok(LingeringCloser(Some((queue, thread))))
     }
 
-    /// Closes the stream once its client is silent, or immediately if there are too many already.
+    /// Closes the stream when its client is silent, or immediately if too many are lingering.
     pub fn close(&self, stream: Arc<TcpStream>) {
         if let (Some((queue, _)), Ok(())) = (&self.0, stream.set_nonblocking(true)) {
             let now = Instant::now();
@@ -62,7 +62,7 @@ impl Drop for LingeringCloser {
     }
 }
 
-/// Drains until the closer is dropped, and all that it had is closed.
+/// Drains connections until the closer is dropped and the last connection is closed.
 fn drain_all(streams: &Receiver<LingeringStream>, shutdown: &Shutdown) {
     let mut discarded = vec![0; 65_536];
     while let Ok(first) = streams.recv() {

@@ -1,8 +1,8 @@
-//! Prints lines by a thread of its own, so that nobody waits for a terminal.
+//! Prints lines on a separate thread, so that other threads never wait for a terminal.
 //!
 //! A terminal can stop reading for hours: Ctrl-S, a paused `less`, or, on Windows, a selection. A
-//! thread that printed directly would then wait with its client. So lines go through a bounded
-//! queue, and what does not fit is dropped.
+//! thread that printed directly would then wait, and so would its client. So lines go through a
+//! bounded queue, which drops lines that do not fit.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::spawn;
 use crate::words::plural;
 
-/// Maximum number of lines that wait to be printed.
+/// Maximum number of lines in the queue.
 const QUEUE_LEN: usize = 4_096;
 
-/// A queue of lines for stdout or stderr, and how many did not fit. The last drop ends the thread.
+/// A queue of lines, and the number of lines that did not fit. The last drop ends the thread.
 #[derive(Clone)]
 pub struct Printer(Sender<Entry>, Arc<AtomicU64>);
 
-/// How many lines were dropped before this one, and a sender whose drop tells that it is printed.
+/// The number of lines dropped before this one, the line, and a sender that is dropped after it.
 struct Entry(u64, Option<String>, Option<Sender<()>>);
 
 impl Printer {
-    /// A printer for this stream. Fails if its thread cannot be started.
+    /// Starts a thread for this stream. Returns an error if the system is out of threads.
     pub fn new(output: impl Write + Send + 'static) -> io::Result<Self> {
         let (queue, entries) = bounded(QUEUE_LEN);
         let dropped = Arc::new(AtomicU64::new(0));
@@ -34,7 +34,7 @@ impl Printer {
         Ok(Printer(queue, dropped))
     }
 
-    /// Prints a line as soon as somebody reads; drops it if the queue is full.
+    /// Queues a line for printing, or drops it if the queue is full.
     pub fn print(&self, line: String) {
         let dropped = self.1.swap(0, Ordering::Relaxed);
         if self.0.try_send(Entry(dropped, Some(line), None)).is_err() {
@@ -42,25 +42,30 @@ impl Printer {
         }
     }
 
-    /// Prints a last line, even if the queue is full, and waits for the printing, `limit` at most.
+    /// Prints a last line, even if the queue is full, and waits up to `limit` for all lines.
     pub fn finish(&self, last_line: Option<String>, limit: Duration) {
         let deadline = Instant::now() + limit;
         let (sender, printed) = bounded(0);
         let dropped = self.1.swap(0, Ordering::Relaxed);
         let entry = Entry(dropped, last_line, Some(sender));
         if self.0.send_deadline(entry, deadline).is_ok() {
-            let _ = printed.recv_deadline(deadline); // disconnected: everything is printed
+            let _ = printed.recv_deadline(deadline); // disconnects when everything is printed
         }
     }
 }
 
-/// Prints until the printer is dropped, also to a closed stream: `tcp-echo | head -1` serves on.
+/// Prints until the printer is dropped. Ignores a closed stream, as in `tcp-echo | head -1`.
 fn print_all(entries: &Receiver<Entry>, counter: &AtomicU64, mut output: impl Write) {
     let mut print = |line: &str| {
         let printed = output.write_all(format!("{line}\n").as_bytes());
         let _ = printed.and_then(|()| output.flush());
     };
-    let note = |dropped| format!("({} dropped: nobody read them)", plural(dropped, "line"));
+    let note = |dropped| {
+        format!(
+            "({} dropped: the output was not read)",
+            plural(dropped, "line")
+        )
+    };
     for Entry(dropped, line, _printed) in entries {
         if dropped > 0 {
             print(&note(dropped));
@@ -71,6 +76,3 @@ fn print_all(entries: &Receiver<Entry>, counter: &AtomicU64, mut output: impl Wr
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! What a server prints: lines on stdout, errors on stderr, and the totals at the end.
+//! The output of a server: lines on stdout, errors on stderr, and the totals at the end.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -14,27 +14,27 @@ use crate::printer::Printer;
 use crate::trace::Trace;
 use crate::words::{command_line, error_message, plural, quoted, with_action};
 
-/// Intervals between two prints of the same kind of error, and of rejected clients.
+/// Minimum intervals between two lines about the same kind of error, and about rejected clients.
 const ERROR_INTERVAL: Duration = Duration::from_secs(60);
 const REJECTION_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How much a server prints.
+/// Options that set how much a server prints.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct Verbosity {
     /// Show every socket call and its bytes on stderr
     #[arg(long)]
     pub trace: bool,
-    /// Print only where the server listens, and errors
+    /// Print only the address of the server, and errors
     #[arg(short, long)]
     pub quiet: bool,
 }
 
-/// What one server prints, and what it counts. All its threads share it.
+/// The output and the totals of one server. All its threads share it.
 pub struct Report {
     program: &'static str,
-    /// Whether lines are left out.
+    /// `true` if the server prints only its address and errors.
     pub is_quiet: bool,
-    /// What is shown of socket calls.
+    /// The output of `--trace`.
     pub trace: Trace,
     stdout: Printer,
     stderr: Printer,
@@ -43,16 +43,16 @@ pub struct Report {
     messages: AtomicU64,
     bytes: AtomicU64,
     has_finished: AtomicBool,
-    /// When each kind of error was printed last.
+    /// Time of the last line about each kind of error.
     last_printed: Mutex<HashMap<String, Instant>>,
 }
 
 impl Report {
-    /// A report of this program, on these outputs: stdout and stderr.
+    /// Creates the report of this program, with outputs for stdout and stderr.
     ///
     /// # Errors
     ///
-    /// Returns an error if the threads that print cannot be started.
+    /// Returns an error if the system is out of threads.
     pub fn new(
         program: &'static str,
         has_clients: bool,
@@ -75,7 +75,7 @@ impl Report {
         })
     }
 
-    /// Prints the address, a client to paste into a second terminal, and how to stop.
+    /// Prints the address, a client command to paste into a second terminal, and how to stop.
     pub fn listening(&self, bound: SocketAddr) {
         self.stdout.print(format!("listening on {bound}"));
         let client = command_line(self.program) + " client";
@@ -102,8 +102,8 @@ impl Report {
         self.stderr.print(format!("{}: {error}", self.program));
     }
 
-    /// Prints `cannot ACTION OBJECT: ERROR` on stderr, for errors that can occur a thousand times a
-    /// second: the same action and error once a minute, whatever the object.
+    /// Prints `cannot ACTION OBJECT: ERROR` on stderr, for errors that can occur very often. Prints
+    /// the same action and error only once per minute, for all objects together.
     pub fn print_error_rate_limited(&self, action: &str, object: impl Display, error: &io::Error) {
         let reason = error_message(error);
         if self.is_due(format!("{action}: {reason}"), ERROR_INTERVAL) {
@@ -111,7 +111,7 @@ impl Report {
         }
     }
 
-    /// Prints that a client was rejected, at most once a second.
+    /// Prints that a client was rejected, at most once per second.
     pub fn rejected(&self, peer: SocketAddr, reason: &str) {
         if self.is_due("rejected".to_owned(), REJECTION_INTERVAL) {
             self.print_line(format!("client {peer} rejected: {reason}"));
@@ -139,6 +139,7 @@ impl Report {
             peer,
             messages: 0,
             bytes: 0,
+            published: (0, 0),
             started: Instant::now(),
         }
     }
@@ -149,7 +150,7 @@ impl Report {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Prints the totals, unless quiet, and waits until everything is printed, `limit` at most.
+    /// Prints the totals, unless quiet, and waits up to `limit` until everything is printed.
     pub fn finish(&self, limit: Duration) {
         let total = |counter: &AtomicU64, noun| plural(counter.load(Ordering::Relaxed), noun);
         let clients = match &self.clients {
@@ -166,12 +167,14 @@ impl Report {
     }
 }
 
-/// What one client has sent so far.
+/// The counters of one connection.
 pub struct ConnectionReport<'a> {
     report: &'a Report,
     peer: SocketAddr,
     messages: u64,
     bytes: u64,
+    /// What of them is in the totals already.
+    published: (u64, u64),
     started: Instant,
 }
 
@@ -180,11 +183,20 @@ impl ConnectionReport<'_> {
     pub fn record_message(&mut self, message: &[u8]) {
         self.messages += 1;
         self.bytes += message.len() as u64;
-        self.report.record(1, message.len() as u64);
     }
 
-    /// Prints the end of the connection, and the error that ended it.
-    pub fn finish(self, result: io::Result<()>) {
+    /// Adds to the totals what was counted since the last time. All threads share the totals, so
+    /// this costs more than the counting.
+    pub fn publish(&mut self) {
+        let (messages, bytes) = self.published;
+        self.report
+            .record(self.messages - messages, self.bytes - bytes);
+        self.published = (self.messages, self.bytes);
+    }
+
+    /// Prints the end of the connection, and the error that ended it, if any.
+    pub fn finish(mut self, result: io::Result<()>) {
+        self.publish();
         let (peer, seconds) = (self.peer, self.started.elapsed().as_secs_f64());
         let (messages, bytes) = (plural(self.messages, "message"), plural(self.bytes, "byte"));
         let mut end = "disconnected";
@@ -197,7 +209,7 @@ impl ConnectionReport<'_> {
     }
 }
 
-/// Prints one line on stderr without a queue, for a program that is about to end.
+/// Prints one line on stderr directly, for a program that is about to end.
 pub fn print_error(program: &str, error: impl Display) {
     let line = format!("{program}: {error}\n");
     let _ = io::stderr().write_all(line.as_bytes()); // stderr may be closed
@@ -207,7 +219,7 @@ pub fn print_error(program: &str, error: impl Display) {
 ///
 /// # Errors
 ///
-/// Returns an error if stdout is full, or closed; that one is the system's own, as it is.
+/// Returns an error if stdout is full or closed. If it is closed, the system's error is unchanged.
 pub fn print_reply(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout();
     let printed = stdout.write_all(bytes).and_then(|()| stdout.flush());

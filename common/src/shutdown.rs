@@ -1,9 +1,9 @@
-//! Shutdown: a flag, and a wake-up for each thread that is blocked in a socket call and cannot look
-//! at the flag.
+//! Shutdown: a flag, and a wake-up for each thread that is blocked in a socket call and cannot
+//! check the flag.
 //!
-//! A blocked read ends when the read direction of its stream is shut down. A blocked `accept` ends
-//! when a client connects: so we connect to ourselves. (`shutdown` on a listener works on Linux
-//! alone.)
+//! Shutting down the read direction of a stream ends a blocked read. A blocked `accept` ends when
+//! a client connects, so the server connects to itself. (`shutdown` on a listener works only on
+//! Linux.)
 
 use std::io;
 use std::net::{self, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -16,35 +16,35 @@ use crate::report::Report;
 use crate::words::with_action;
 use crate::{lock, spawn};
 
-/// How long after a shutdown request clients may go on sending, or be slow to read.
+/// How long clients may continue to send and receive after a shutdown request.
 pub const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
-/// How long after a shutdown request the process ends at the latest; the promise is 2 s.
+/// Maximum time from a shutdown request to the end of the process. The documentation says 2 s.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// How much of that is left for the last lines.
+/// The part of [`SHUTDOWN_TIMEOUT`] that is reserved for printing.
 const PRINT_PERIOD: Duration = Duration::from_millis(100);
 
-/// A second signal within this time is the first one: timeout(1) signals process and group.
+/// How long to ignore a second signal, because timeout(1) signals the process and its group.
 const SAME_SIGNAL_PERIOD: Duration = Duration::from_millis(100);
 
 const WAKE_UP_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// The shutdown signal of one server. Clones are the same signal.
+/// The shutdown request of one server. Clones share it.
 #[derive(Clone, Default)]
 pub struct Shutdown(Arc<State>);
 
 #[derive(Default)]
 struct State {
-    /// Written once, and read without a lock.
+    /// Time of the request. Reading it needs no lock.
     requested: OnceLock<Instant>,
-    /// A clone. Its drop frees a file descriptor for the connection that wakes `accept`.
+    /// A clone, whose drop frees a file descriptor for the connection that wakes `accept`.
     listener: Mutex<Option<TcpListener>>,
     streams: Mutex<Vec<Weak<TcpStream>>>,
 }
 
 impl Shutdown {
-    /// Handles Ctrl-C and SIGTERM from now on. Fails if the system has no thread left.
+    /// Sets the handler for Ctrl-C and SIGTERM. Returns an error if the system is out of threads.
     pub(crate) fn handle_ctrl_c(&self, report: &Arc<Report>, exit: fn(i32) -> !) -> io::Result<()> {
         let (shutdown, report) = (self.clone(), Arc::clone(report));
         let set = ctrlc::set_handler(move || shutdown.interrupt(&report, exit));
@@ -54,19 +54,19 @@ impl Shutdown {
         })
     }
 
-    /// Handles Ctrl-C. The first requests a graceful shutdown, forces it after the grace period,
-    /// and ends the process if that does not help either: on Windows nothing ends a blocked read
-    /// (rust-lang/rust#121594). The second ends the process immediately, by `exit`.
+    /// Handles Ctrl-C. The first one requests a graceful shutdown and forces it after the grace
+    /// period. As a last resort, it ends the process, because a blocked read on Windows does not
+    /// end (rust-lang/rust#121594). The second Ctrl-C ends the process immediately, by `exit`.
     fn interrupt(&self, report: &Arc<Report>, exit: fn(i32) -> !) {
         match self.elapsed() {
             Some(elapsed) if elapsed < SAME_SIGNAL_PERIOD => return,
-            Some(_) => exit(130), // what a shell reports for a program that Ctrl-C ended
+            Some(_) => exit(130), // the status that a shell reports after Ctrl-C
             None => drop(self.0.requested.set(Instant::now())),
         }
         let (shutdown, report) = (self.clone(), Arc::clone(report));
         let force = move || {
             shutdown.request();
-            // There is nothing to wait for: if the server ends earlier, so does the process.
+            // Sleeps, because the process ends anyway if the server ends earlier.
             thread::sleep(GRACE_PERIOD);
             shutdown.end_streams(net::Shutdown::Both);
             thread::sleep(shutdown.time_left().saturating_sub(PRINT_PERIOD));
@@ -74,14 +74,14 @@ impl Shutdown {
             exit(0);
         };
         if spawn(force.clone()).is_err() {
-            force(); // no thread is left, so a second Ctrl-C has to wait
+            force(); // without a thread, a second Ctrl-C has to wait
         }
     }
 
-    /// Requests a graceful shutdown: wakes `accept`, and ends reads after what has arrived.
+    /// Requests a graceful shutdown: wakes `accept`, and ends reads after the bytes that arrived.
     pub fn request(&self) {
         self.0.requested.get_or_init(Instant::now);
-        // On Windows, a client that is still sending would be reset.
+        // On Windows, this would reset a client that is still sending.
         if cfg!(not(windows)) {
             self.end_streams(net::Shutdown::Read);
         }
@@ -96,7 +96,7 @@ impl Shutdown {
         }
     }
 
-    /// Returns how long ago a shutdown was requested.
+    /// Returns the time since the shutdown request, or `None` before it.
     fn elapsed(&self) -> Option<Duration> {
         self.0.requested.get().map(Instant::elapsed)
     }
@@ -111,38 +111,38 @@ impl Shutdown {
         self.elapsed().is_some_and(|elapsed| elapsed > GRACE_PERIOD)
     }
 
-    /// Returns how long the rest of a shutdown may take.
+    /// Returns the time that is left until the process has to end.
     pub(crate) fn time_left(&self) -> Duration {
         SHUTDOWN_TIMEOUT.saturating_sub(self.elapsed().unwrap_or_default())
     }
 
-    /// Makes a shutdown request wake this listener's `accept`. Fails if no descriptor is left.
+    /// Registers a listener, so that a shutdown request wakes its `accept`. Needs a descriptor.
     pub(crate) fn register_listener(&self, listener: &TcpListener) -> io::Result<()> {
         *lock(&self.0.listener) = Some(listener.try_clone()?);
         Ok(())
     }
 
-    /// Makes a shutdown request end this stream's reads, as long as the stream is open.
+    /// Registers a stream, so that a shutdown request ends its reads.
     pub(crate) fn register_stream(&self, stream: &Arc<TcpStream>) {
         let mut streams = lock(&self.0.streams);
         if streams.len() == streams.capacity() {
-            streams.retain(|stream| stream.strong_count() > 0); // before it has to grow
+            streams.retain(|stream| stream.strong_count() > 0); // before the vector grows
         }
         streams.push(Arc::downgrade(stream));
         if self.is_requested() && cfg!(not(windows)) {
-            let _ = stream.shutdown(net::Shutdown::Read); // the wake-ups may be over
+            let _ = stream.shutdown(net::Shutdown::Read); // the request may have passed
         }
     }
 
-    /// Reverses [`register_stream`](Self::register_stream).
+    /// Removes a stream, so that a shutdown request does not end its reads.
     pub(crate) fn unregister_stream(&self, stream: &Arc<TcpStream>) {
         let is_other = |other: &Weak<_>| other.as_ptr() != Arc::as_ptr(stream);
         lock(&self.0.streams).retain(is_other);
     }
 }
 
-/// Ends a blocked `accept` by a connection to ourselves. Where the listener's own address is not
-/// available anymore, as after a change of network, 127.0.0.1 may be.
+/// Ends a blocked `accept` by connecting to the listener. If the listener's own address is no
+/// longer available, as after a change of network, 127.0.0.1 may be.
 fn wake_accept(listener: TcpListener) {
     let Ok(bound) = listener.local_addr() else {
         return;

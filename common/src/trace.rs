@@ -1,4 +1,4 @@
-//! `--trace`: every socket call and its bytes, on stderr.
+//! `--trace` shows every socket call and its bytes on stderr.
 //!
 //! ```text
 //! 2.104315 127.0.0.1:50412 recv 5 bytes: ec9588 eb85..  "안" (cut: 2 of 3 bytes, 1 awaited)
@@ -12,30 +12,30 @@ use std::time::{Duration, Instant};
 use crate::printer::Printer;
 use crate::words::plural;
 
-/// How many characters of long data are shown from its beginning, and how many from its end.
+/// Number of characters shown from the beginning of long data, and from its end.
 const SHOWN: usize = 12;
 
-/// The tracer. If it is off, it costs the test of a flag.
+/// Shows socket calls. If it is off, a call costs only the check of a flag.
 #[derive(Clone)]
 pub struct Trace(Option<(Instant, Printer)>);
 
 impl Trace {
-    /// A trace whose clock starts now, on a printer of stderr.
+    /// Creates a trace with a clock that starts now, on a printer for stderr.
     pub(crate) fn new(is_on: bool, stderr: &Printer) -> Self {
         Trace(is_on.then(|| (Instant::now(), stderr.clone())))
     }
 
-    /// A trace with a printer of its own, for a client.
+    /// Creates a trace with a printer of its own, for a client.
     ///
     /// # Errors
     ///
-    /// Returns an error if the printer's thread cannot be started.
+    /// Returns an error if the system is out of threads.
     pub fn to_stderr(is_on: bool) -> io::Result<Self> {
         let printer = is_on.then(|| Printer::new(io::stderr())).transpose()?;
         Ok(Trace(printer.map(|printer| (Instant::now(), printer))))
     }
 
-    /// Waits until everything is printed, for a program that is about to end; a second at most.
+    /// Waits up to 1 s until everything is printed, for a program that is about to end.
     pub fn finish(&self) {
         if let Some((_, printer)) = &self.0 {
             printer.finish(None, Duration::from_secs(1));
@@ -59,7 +59,7 @@ impl Trace {
     }
 }
 
-/// Returns `: ec9588 [ff]  "안\xFF"`: a group per character, abbreviated in the middle.
+/// Returns bytes as `: ec9588 [ff]  "안\xFF"`, one group per character, abbreviated in the middle.
 fn describe(bytes: &[u8]) -> String {
     if bytes.is_empty() {
         return String::new();
@@ -71,7 +71,7 @@ fn describe(bytes: &[u8]) -> String {
             text.push(escape_char(character));
         }
         let invalid = chunk.invalid();
-        // Only the last bytes can be the beginning of a character whose rest is on its way.
+        // Only the last bytes can begin a character whose rest may still arrive.
         let is_last = invalid.as_ptr_range().end == bytes.as_ptr_range().end;
         match awaited(invalid) {
             _ if invalid.is_empty() => {}
@@ -90,7 +90,7 @@ fn describe(bytes: &[u8]) -> String {
     format!(": {hex}  \"{text}\"{note}")
 }
 
-/// Returns how many bytes are missing, if these begin a character (RFC 3629, section 3).
+/// Returns the number of missing bytes if these begin a character (RFC 3629, section 3).
 fn awaited(bytes: &[u8]) -> Option<usize> {
     let len = match bytes.first()? {
         0xf0.. => 4,
@@ -113,7 +113,7 @@ fn abbreviate(groups: &[String], separator: &str) -> String {
     [&start.join(separator), "…", &end.join(separator)].join(separator)
 }
 
-/// Escapes what a terminal would not show as it is: controls, bidirectional and zero-width
+/// Escapes characters that a terminal would not show: controls, bidirectional and zero-width
 /// characters, private use.
 ///
 /// ```
@@ -126,7 +126,7 @@ pub fn escape(text: &str) -> String {
     text.chars().map(escape_char).collect()
 }
 
-/// Escapes text as [`escape`] does, and bytes that are not text.
+/// Escapes text like [`escape`], and also bytes that are not UTF-8.
 ///
 /// ```
 /// assert_eq!(common::trace::escape_bytes(b"\xec\x95\x88 \xff"), "안 \\xFF");
@@ -143,7 +143,7 @@ pub fn escape_bytes(bytes: &[u8]) -> String {
 fn escape_char(character: char) -> String {
     match character {
         '\'' => "'".to_owned(),
-        // Hangul fillers are letters without a shape.
+        // Hangul fillers are invisible letters.
         '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' => character.escape_unicode().to_string(),
         _ => character.escape_debug().to_string(),
     }

@@ -1,5 +1,5 @@
-//! The edge of a program: its arguments, and its exit status. Wrong usage is answered with the
-//! command that works.
+//! Command lines and exit statuses. After a wrong command line, the program prints the command that
+//! works.
 
 use std::env;
 use std::error::Error;
@@ -14,21 +14,21 @@ use crate::report::{Report, Verbosity, print_error};
 use crate::shutdown::Shutdown;
 use crate::words::{command_line, quoted};
 
-/// The arguments of a server, some of which are its own.
+/// The arguments of a server, with the options that only this server has.
 #[derive(Debug, clap::Args)]
 pub struct ServerArgs<Options: clap::Args> {
     /// Where to listen (port 0 = any free port)
     #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_ADDRESS)]
     pub address: Address,
-    /// How it serves.
+    /// The options of this server.
     #[command(flatten)]
     pub options: Options,
-    /// How much it prints.
+    /// The options for its output.
     #[command(flatten)]
     pub verbosity: Verbosity,
 }
 
-/// Runs the program with its parsed arguments, and returns the exit status. Prints what goes wrong.
+/// Runs the program with its parsed arguments, prints an error, and returns the exit status.
 pub fn run<Cli: Parser>(
     program: &str,
     run: impl FnOnce(Cli) -> Result<(), Box<dyn Error>>,
@@ -40,8 +40,8 @@ pub fn run<Cli: Parser>(
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
-    // Errors of sockets have a sentence of ours around them; this is a closed stdout: `client |
-    // head -1` has seen enough.
+    // Our code wraps socket errors in a sentence, so a bare one means that stdout is closed, as
+    // in `client | head -1`. That is not a failure.
     let is_closed = |error: &io::Error| {
         error.kind() == io::ErrorKind::BrokenPipe && error.raw_os_error().is_some()
     };
@@ -56,7 +56,7 @@ pub fn run<Cli: Parser>(
 ///
 /// # Errors
 ///
-/// Returns an error if `serve` does, or the system has no thread left.
+/// Returns an error if `serve` fails, or if the system is out of threads.
 pub fn run_server(
     program: &'static str,
     has_clients: bool,
@@ -79,7 +79,7 @@ pub fn run_server(
     Ok(())
 }
 
-/// Prints the help, or what is wrong and the command that works.
+/// Prints the help, or the error and the command that works.
 fn explain<Cli: Parser>(program: &str, error: &clap::Error) -> ExitCode {
     let _ = error.print(); // stdout or stderr may be closed
     if !error.use_stderr() {
@@ -93,13 +93,13 @@ fn explain<Cli: Parser>(program: &str, error: &clap::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Returns the command that was probably meant, if there is one: `12345`, `127.0.0.1 12345` and
+/// Returns the command that the user probably meant, or `None`. `12345`, `127.0.0.1 12345` and
 /// `--port 12345` become `--address …`, and `-a :9999 client hi` becomes `client -a :9999 hi`.
 fn correct<Cli: Parser>(program: &str, words: Vec<String>) -> Option<String> {
     let command = Cli::command();
     let is_command = |word: &String| command.get_subcommands().any(|sub| sub.get_name() == word);
     let mut words = address_flags(words);
-    // What is typed before the command, and belongs after it.
+    // Options typed before the command belong after it.
     let before = words.iter().position(is_command).unwrap_or_default();
     if words.get(before).is_some_and(is_command) {
         words[..=before].rotate_right(1);
@@ -122,7 +122,7 @@ fn correct<Cli: Parser>(program: &str, words: Vec<String>) -> Option<String> {
     Some(format!("{} {}", command_line(program), words.join(" ")))
 }
 
-/// Splits `--port=1` and `-p1` in two words, turns a port into an address, and joins
+/// Splits `--port=1` and `-p1` into two words, turns a port into an address, and joins
 /// `-a 127.0.0.1 9999`.
 fn address_flags(words: Vec<String>) -> Vec<String> {
     let mut flags: Vec<String> = Vec::new();
@@ -151,7 +151,7 @@ fn address_flags(words: Vec<String>) -> Vec<String> {
     flags
 }
 
-/// Returns the address that the words begin with, and how many they are: `127.0.0.1:9999`,
+/// Returns the address at the beginning of the words, and its number of words: `127.0.0.1:9999`,
 /// `localhost 9999`, `9999`.
 fn leading_address(words: &[String]) -> Option<(String, usize)> {
     let is_port = |word: &str| word.parse::<u16>().is_ok();
@@ -166,13 +166,13 @@ fn leading_address(words: &[String]) -> Option<(String, usize)> {
     }
 }
 
-/// Returns a note for a message that begins with an address and a port, which were probably not
-/// meant to be sent.
+/// Returns a note for a message that begins with an address and a port, because the user probably
+/// did not mean to send them.
 pub fn address_note(message: &[String]) -> Option<String> {
     let (address, _) = leading_address(message)?;
     let (host, _) = address.rsplit_once(':')?;
     if host.contains(':') && !host.ends_with(']') {
-        return None; // it is IPv6, without a port
+        return None; // an IPv6 address without a port
     }
     let advice = "is sent as a message; an address goes after --address";
     Some(format!("note: {address} {advice}"))

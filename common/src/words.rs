@@ -1,14 +1,14 @@
-//! Words that several modules need; it imports none of them.
+//! Words that several modules need. This module does not import any of them.
 
 use std::env;
 use std::io;
 
-/// Returns a number of things: `1 message`, `2 messages`.
+/// Returns a number with its noun: `1 message`, `2 messages`.
 pub fn plural(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Returns an error's sentence, without the period (Windows) or the number (std) after it.
+/// Returns the message of an error, without the final period (Windows) or error number (std).
 ///
 /// ```
 /// let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
@@ -20,18 +20,18 @@ pub fn error_message(error: &io::Error) -> String {
     message.trim_end_matches('.').to_owned()
 }
 
-/// Returns the error, preceded by what could not be done.
+/// Adds the action that failed to the error.
 pub fn with_action(action: &str, error: &io::Error) -> io::Error {
     let reason = error_message(error);
     io::Error::new(error.kind(), format!("cannot {action}: {reason}"))
 }
 
-/// Returns an error as the servers send it; over TCP it is a line.
+/// Returns an error in the form that the servers send. Over TCP, it is a line.
 pub fn error_reply(reason: &str) -> String {
     format!("error: {reason}")
 }
 
-/// Returns what a person types to run this program: through cargo, if cargo has started it.
+/// Returns the command that runs this program, through cargo if cargo started it.
 pub fn command_line(program: &str) -> String {
     match env::var_os("CARGO") {
         Some(_) => format!("cargo run -q -p {program} --"),
@@ -39,8 +39,8 @@ pub fn command_line(program: &str) -> String {
     }
 }
 
-/// Returns the word as a shell takes it, in double quotes if necessary: they work in cmd.exe, too.
-/// An IPv6 address is quoted because brackets are a pattern in zsh.
+/// Returns the word for a shell, in double quotes if necessary, which also work in cmd.exe. Quotes
+/// IPv6 addresses, because brackets are a pattern in zsh.
 pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_.:,=/%+@".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

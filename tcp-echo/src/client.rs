@@ -1,7 +1,7 @@
-//! The client: sends its input and prints the replies, both at the same time.
+//! The client, which sends its input and prints the replies at the same time.
 //!
-//! A client that sends everything before it reads anything blocks forever once the replies fill the
-//! buffers.
+//! A client that sends everything before it reads anything blocks forever when the replies fill
+//! the buffers.
 
 use std::error::Error;
 use std::io::{self, Cursor, ErrorKind, Read, Write};
@@ -20,25 +20,25 @@ use common::usage::address_note;
 use common::words::with_action;
 use common::{lock, spawn};
 
-/// What to send, and where.
+/// Options of the client.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Words of one message (without any, stdin is sent)
+    /// Words of one message (default: send stdin)
     #[arg(value_parser = parse_word)]
     pub message: Vec<String>,
     /// Address of the server
     #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_ADDRESS)]
     pub address: Address,
-    /// Where a message ends: with line, the message gets a line ending
+    /// Framing of the server (line adds a line ending to the message)
     #[arg(long, default_value = "chunk")]
     pub framing: Framing,
-    /// How long to wait for a byte while a reply is due (0 = forever)
+    /// Seconds to wait for the next byte of a reply (0 = no limit)
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_timeout)]
     pub timeout: Duration,
-    /// Send this many bytes at a time, as a network might deliver them
+    /// Number of bytes to send at a time, as a network might deliver them
     #[arg(long, value_name = "BYTES")]
     pub cut: Option<NonZeroUsize>,
-    /// How long to wait between the pieces, in milliseconds
+    /// Milliseconds to wait between the pieces
     #[arg(long, value_name = "MS", default_value = "100", requires = "cut")]
     pub pause: u32,
     /// Show every socket call and its bytes on stderr
@@ -53,10 +53,10 @@ fn parse_word(input: &str) -> Result<String, &'static str> {
     }
 }
 
-/// How often the receiver checks whether a reply is overdue.
+/// Interval at which the receiver checks whether a reply is overdue.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Sends the message, or stdin, and prints the replies.
+/// Sends the message or stdin, and prints the replies.
 ///
 /// # Errors
 ///
@@ -86,10 +86,10 @@ fn exchange(options: &Options, trace: &Trace) -> Result<(), Box<dyn Error>> {
     let end = exchange.receive()?;
     let is_message = !options.message.is_empty();
     if is_message && !end.is_empty() && !end.ends_with(b"\n") {
-        print_reply(b"\n")?; // the shell's prompt comes next
+        print_reply(b"\n")?; // so that the shell's prompt starts on a new line
     }
     match sent.recv_timeout(POLL_INTERVAL) {
-        // A full server replies before it has read anything.
+        // A server that is full replies before it reads.
         _ if is_message && !end.is_empty() => Ok(()),
         Ok(Ok(sent)) if sent > 0 && end.is_empty() => {
             Err(format!("{server} closed the connection without a reply").into())
@@ -102,23 +102,23 @@ fn exchange(options: &Options, trace: &Trace) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Starts a thread that sends the input to its end, and reports its length.
+/// Starts a thread that sends the whole input, and then reports its length to the receiver.
 ///
-/// Not a scoped thread: if the server closes while a person is typing, nothing ends that read.
+/// The thread is not scoped, because a read from a terminal does not end when the server closes.
 fn start_sender(exchange: Arc<Exchange>) -> io::Result<mpsc::Receiver<io::Result<usize>>> {
     let (done, sent) = mpsc::channel();
     spawn(move || {
         let result = exchange.send();
         lock(&exchange.due).has_sent_all = true;
         exchange.count(&[], 1);
-        // Tells the server that the last message is complete.
+        // The half-close tells the server that the last message is complete.
         let _ = exchange.stream.shutdown(Shutdown::Write);
         let _ = done.send(result);
     })?;
     Ok(sent)
 }
 
-/// What the thread that sends and the thread that receives share.
+/// State that the sending thread and the receiving thread share.
 struct Exchange {
     options: Options,
     trace: Trace,
@@ -126,14 +126,14 @@ struct Exchange {
     due: Mutex<Due>,
 }
 
-/// What the server owes the client: the bytes and lines that were sent and have not come back, or
-/// the end of its stream.
+/// What the client still has to receive: the bytes and lines that it has sent and that have not
+/// come back, or the end of the stream.
 #[derive(Default)]
 struct Due {
     bytes: i64,
     lines: i64,
     has_sent_all: bool,
-    /// When the client began to wait for it, or when the last byte arrived.
+    /// When the client began to wait, or when the last byte arrived.
     since: Option<Instant>,
 }
 
@@ -157,10 +157,10 @@ impl Exchange {
             }
             for piece in buffer[..len].chunks(options.cut.map_or(len, NonZeroUsize::get)) {
                 if total > 0 && options.cut.is_some() {
-                    // It is what --pause is for.
+                    // --pause asks for this.
                     thread::sleep(Duration::from_millis(options.pause.into()));
                 }
-                // Both before the call: the reply may be faster than our line.
+                // Both happen before the call, because the reply may overtake our line.
                 self.count(piece, 1);
                 self.trace.bytes(&options.address, "send", piece);
                 let sent = (&self.stream).write_all(piece);
@@ -170,7 +170,7 @@ impl Exchange {
         }
     }
 
-    /// Prints what arrives until the server ends its side, and returns the last bytes of it.
+    /// Prints what arrives until the end of the stream, and returns the last bytes of it.
     fn receive(&self) -> Result<Vec<u8>, Box<dyn Error>> {
         let (mut buffer, mut end) = (vec![0; 65_536], Vec::new());
         loop {
@@ -194,10 +194,10 @@ impl Exchange {
         }
     }
 
-    /// Adds bytes that were sent to what is due, or takes away those that were received (`sign` is
-    /// -1); the wait for the rest begins with these.
+    /// Adds sent bytes to what is due, or subtracts received bytes (`sign` is -1), and restarts the
+    /// wait for the rest.
     ///
-    /// A reply is at least as long as its message. An error reply need not be, but it is a line.
+    /// A reply is at least as long as its message. An error reply may be shorter, but is a line.
     fn count(&self, bytes: &[u8], sign: i64) {
         let mut due = lock(&self.due);
         due.bytes += sign * bytes.len() as i64;
@@ -232,7 +232,7 @@ impl Exchange {
     }
 }
 
-/// Maximum length of an error reply, after which a server may close without answering the rest.
+/// Maximum length of an error reply, after which a server may close without further replies.
 const MAX_ERROR_LEN: usize = 200;
 
 fn contains_error(end: &[u8]) -> bool {

@@ -1,4 +1,4 @@
-//! One client: receive, reply, until it disconnects. `threaded-echo` uses it on other threads.
+//! One client: receive and reply until it disconnects. `threaded-echo` uses it on other threads.
 
 use std::io;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use common::framing::{Framing, FramingError, MessageReader};
 use common::report::{ConnectionReport, Report};
 use common::timeout::parse_timeout;
 
-/// How clients are served.
+/// Options that set how the server handles clients.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What each reply begins with (--prefix= for a plain echo)
+    /// Beginning of each reply (--prefix= for a plain echo)
     #[arg(long, value_name = "TEXT", default_value = "서버로부터 응답: ")]
     #[arg(allow_hyphen_values = true)]
     pub prefix: String,
-    /// Where a message ends: chunk, line or raw
+    /// Rule that sets where a message ends
     #[arg(long, default_value = "chunk")]
     pub framing: Framing,
     /// Disconnect clients idle for this long (0 = never)
@@ -43,7 +43,7 @@ fn echo_messages(
     loop {
         let is_end = messages.fill(connection)? == 0;
         if is_end && connection.is_shutting_down() {
-            return Ok(()); // it is we who ended the stream: what is left is not a whole message
+            return Ok(()); // a shutdown ended the stream, so the rest is not a whole message
         }
         while let Some(message) = messages.next_message() {
             match message {
@@ -52,14 +52,15 @@ fn echo_messages(
                     connection.push(message)?;
                     client.record_message(message);
                 }
-                // The next line can be answered, but a stream without lines has no next message.
+                // The next line can get a reply. Without lines, we cannot find the next message.
                 Err(error) if is_line && error != FramingError::LineTooLong => {
                     connection.push_error(error)?;
                 }
                 Err(error) => return Err(connection.close_with_error(error)),
             }
         }
-        connection.flush()?; // one write for everything that one read has brought
+        connection.flush()?; // one write for all messages of one read
+        client.publish();
         if is_end {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! The edge of `tcp-echo`: arguments, Ctrl-C, exit status; alike in the other two programs.
+//! The command line of `tcp-echo`, Ctrl-C and the exit status, as in the other two programs.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
@@ -22,9 +22,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Reply to each message with the prefix and the message (the default)
+    /// Reply to each message with the prefix and the message (default)
     Server(ServerArgs<handle_client::Options>),
-    /// Send a message, or stdin, and print the replies
+    /// Send a message or stdin, and print the replies
     Client(client::Options),
 }
 

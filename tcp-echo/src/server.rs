@@ -1,7 +1,7 @@
 //! The server: accept a client, handle it until it disconnects, accept the next.
 //!
-//! Meanwhile all other clients wait in the listener's backlog: that is the lesson of this pattern,
-//! and `threaded-echo/src/server.rs` is the cure. Read the two side by side.
+//! Meanwhile, all other clients wait in the listener's backlog. That is the lesson of this pattern.
+//! The cure is in `threaded-echo/src/server.rs`. Read the two side by side.
 
 use std::io;
 use std::net::TcpListener;
@@ -12,11 +12,11 @@ use common::shutdown::Shutdown;
 
 use crate::handle_client::{Options, handle_client};
 
-/// Serves one client after the other until a shutdown is requested. Client errors never stop it.
+/// Serves one client after the other until a shutdown request. Client errors never stop it.
 ///
 /// # Errors
 ///
-/// Returns an error if no file descriptor or no thread is left at the start.
+/// Returns an error if the system is out of file descriptors or threads at the start.
 pub fn serve(
     listener: &TcpListener,
     options: &Options,
@@ -29,6 +29,3 @@ pub fn serve(
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

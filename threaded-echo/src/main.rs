@@ -1,4 +1,4 @@
-//! The edge of `threaded-echo`: arguments, Ctrl-C, exit status. Its client is `tcp-echo`'s.
+//! The command line of `threaded-echo`, Ctrl-C and the exit status. It uses `tcp-echo`'s client.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
@@ -24,11 +24,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Reply to each message with the prefix and the message (the default)
+    /// Reply to each message with the prefix and the message (default)
     Server(ServerArgs<ServerOptions>),
-    /// Send a message, or stdin, and print the replies
+    /// Send a message or stdin, and print the replies
     Client(client::Options),
-    /// Run many clients at once, and draw when each was served
+    /// Run many clients at the same time, and draw when each was served
     Swarm(swarm::Options),
 }
 
@@ -36,11 +36,11 @@ enum Command {
 struct ServerOptions {
     #[command(flatten)]
     clients: handle_client::Options,
-    /// Maximum number of clients at once, at most 10000
+    /// Maximum number of clients at a time, at most 10000
     #[arg(long, value_name = "N", default_value = "200", value_parser = parse_count)]
     #[arg(conflicts_with = "workers")]
     max_clients: usize,
-    /// Number of threads in the pool, at most 10000 (without, a thread for each client)
+    /// Number of threads in the pool, at most 10000 (default: a thread per client)
     #[arg(long, value_name = "N", value_parser = parse_count)]
     workers: Option<usize>,
     /// Number of clients that may wait for a worker

@@ -1,4 +1,4 @@
-//! The same server with a pool: a fixed number of threads take clients from a queue.
+//! The same server with a pool: a fixed number of threads that take clients from a queue.
 
 use std::io;
 use std::net::TcpListener;
@@ -11,11 +11,11 @@ use common::words::with_action;
 use crossbeam_channel::bounded;
 use tcp_echo::handle_client::{Options, handle_client};
 
-/// Serves a client per worker at once, until a shutdown is requested; `queue_len` more may wait.
+/// Serves one client per worker until a shutdown request. Up to `queue_len` more clients wait.
 ///
 /// # Errors
 ///
-/// Returns an error if no file descriptor is left at the start, or a worker cannot be started.
+/// Returns an error if the system is out of file descriptors or threads at the start.
 pub fn serve(
     listener: &TcpListener,
     options: &Options,
@@ -36,7 +36,7 @@ pub fn serve(
             let worker = thread::Builder::new().spawn_scoped(scope, work);
             worker.map_err(|error| with_action("start a worker", &error))?;
         }
-        drop(waiting); // the workers have their clones
+        drop(waiting); // each worker has a clone
         while let Some(connection) = acceptor.accept() {
             if acceptor.open_connections() > workers + queue_len {
                 connection.reject();
@@ -44,6 +44,6 @@ pub fn serve(
                 let _ = queue.send(connection); // fails only if every worker has panicked
             }
         }
-        Ok(()) // drops `queue`: the workers serve the clients that still wait, and end
+        Ok(()) // drops `queue`, so the workers serve the waiting clients, and end
     })
 }

@@ -1,6 +1,6 @@
 //! The server: accept a client, let a thread of its own handle it, accept the next.
 //!
-//! `handle_client` is `tcp-echo`'s: only its thread differs. Read the two files side by side.
+//! `tcp-echo` uses the same `handle_client` on a single thread. Read the two files side by side.
 
 use std::io;
 use std::net::TcpListener;
@@ -11,11 +11,11 @@ use common::report::Report;
 use common::shutdown::Shutdown;
 use tcp_echo::handle_client::{Options, handle_client};
 
-/// Serves up to `max_clients` at once, one thread per client, until a shutdown is requested.
+/// Serves up to `max_clients` at a time, one thread per client, until a shutdown request.
 ///
 /// # Errors
 ///
-/// Returns an error if no file descriptor or no thread is left at the start.
+/// Returns an error if the system is out of file descriptors or threads at the start.
 pub fn serve(
     listener: &TcpListener,
     options: &Options,
@@ -31,8 +31,8 @@ pub fn serve(
                 continue;
             }
             let handle = move || handle_client(connection, options, report);
-            // If no thread is left, `scope.spawn` panics; this drops the closure, which rejects the
-            // client.
+            // If the system is out of threads, `scope.spawn` panics. `spawn_scoped` drops the
+            // closure, which rejects the client.
             if let Err(error) = thread::Builder::new().spawn_scoped(scope, handle) {
                 report.print_error_rate_limited("start", "a thread", &error);
             }
@@ -40,6 +40,3 @@ pub fn serve(
     });
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,8 @@
-//! The swarm: many clients at once, and a chart of who was served when.
+//! The swarm: many clients at the same time, and a chart of when each was served.
 //!
 //! Each client connects, sends its messages with pauses between them, and checks each reply. The
-//! chart has one bar per client. Against one client at a time the bars are a staircase, against a
-//! thread per client they are side by side, against a pool of four they come by fours.
+//! chart has one bar per client. With one client at a time, the bars form a staircase. With a
+//! thread per client, they are side by side. With a pool of four, they come in fours.
 
 use std::error::Error;
 use std::fs;
@@ -19,7 +19,7 @@ use common::timeout::{is_timeout, parse_timeout, socket_timeout};
 use common::trace::{Trace, escape_bytes};
 use common::words::{error_message, plural, with_action};
 
-/// What the clients do.
+/// Options of the swarm.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Address of any TCP echo server, in any language
@@ -31,13 +31,13 @@ pub struct Options {
     /// Number of messages that each client sends, at most 65535
     #[arg(long, value_name = "M", default_value = "3")]
     pub messages: NonZeroU16,
-    /// How long each client pauses between its messages, in milliseconds
+    /// Milliseconds that each client pauses between its messages
     #[arg(long, value_name = "MS", default_value = "100")]
     pub pause: u32,
-    /// How long each client waits for its turn, and for a reply (0 = forever)
+    /// Seconds that each client waits for its turn, and for a reply (0 = no limit)
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_timeout)]
     pub timeout: Duration,
-    /// Save the chart as a picture, too
+    /// Also save the chart as a picture
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     /// Show every socket call and its bytes on stderr
@@ -45,7 +45,7 @@ pub struct Options {
     pub trace: bool,
 }
 
-/// Maximum number of threads. std aborts if a thread cannot map its guard page: a thread takes 4 of
+/// Maximum number of threads. std aborts if a thread cannot map its guard page. A thread takes 4 of
 /// the 65,530 mappings that Linux gives a process (vm.max_map_count).
 const MAX_THREADS: usize = 10_000;
 
@@ -63,7 +63,7 @@ pub fn parse_count(input: &str) -> Result<usize, String> {
     }
 }
 
-/// When things happened to one client, counted from the start of the swarm.
+/// The times of one client's events, since the start of the swarm.
 #[derive(Debug, Clone, Default)]
 struct ClientTimeline {
     number: usize,
@@ -76,14 +76,14 @@ struct ClientTimeline {
 ///
 /// # Errors
 ///
-/// Returns an error if a client did not get all its replies.
+/// Returns an error if a client did not get all of its replies.
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let trace = Trace::to_stderr(options.trace)?;
     let timelines = run_clients(options, &trace)?;
     trace.finish();
     let errors: Vec<_> = timelines.iter().flat_map(|client| &client.error).collect();
     if let (None, [error, ..]) = (timelines[0].first_reply, &errors[..]) {
-        return Err(error.as_str().into()); // nobody was served: there is nothing to draw
+        return Err(error.as_str().into()); // without a served client, there is nothing to draw
     }
     let messages = plural(options.messages.get().into(), "message");
     let (server, pause) = (&options.address, options.pause);
@@ -102,7 +102,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Returns the timelines, sorted by the first reply.
+/// Returns the timelines, sorted by their first reply.
 fn run_clients(options: &Options, trace: &Trace) -> io::Result<Vec<ClientTimeline>> {
     let mut timelines = vec![ClientTimeline::default(); options.clients];
     let all = options.clients * usize::from(options.messages.get());
@@ -123,7 +123,7 @@ fn run_clients(options: &Options, trace: &Trace) -> io::Result<Vec<ClientTimelin
             let started = thread::Builder::new().spawn_scoped(scope, client);
             started.map_err(|error| with_action("start a thread", &error))?;
         }
-        drop(sender); // the loop below ends when the last client has dropped its clone
+        drop(sender); // the loop below ends when the last client drops its clone
         show_progress(0, all);
         for (count, ()) in (1..).zip(replies) {
             show_progress(count, all);
@@ -145,7 +145,7 @@ fn show_progress(replies: usize, all: usize) {
     }
 }
 
-/// One client, from its connection to its last reply.
+/// Runs one client, from its connection to its last reply.
 fn run_client(
     number: usize,
     options: &Options,
@@ -157,7 +157,7 @@ fn run_client(
     trace.call(&name, "connect");
     for turn in 1..=options.messages.get() {
         if turn > 1 {
-            thread::sleep(Duration::from_millis(options.pause.into())); // it is what --pause is for
+            thread::sleep(Duration::from_millis(options.pause.into())); // --pause asks for this
         }
         let message = format!("message {turn} of client {number}\n");
         trace.bytes(&name, "send", message.as_bytes());
@@ -172,12 +172,12 @@ fn run_client(
     Ok(())
 }
 
-/// Maximum length of a reply, so that a server that sends forever does not fill the memory.
+/// Maximum length of a reply, so that a server that never stops sending cannot fill the memory.
 const MAX_REPLY_LEN: usize = 65_536;
 
 const NO_REPLY: &str = "the server closed the connection without a reply";
 
-/// Sends a message, and returns the reply: it ends with the message, and may arrive in pieces.
+/// Sends a message, and returns the reply, which ends with the message and may arrive in pieces.
 fn request(stream: &mut TcpStream, message: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(socket_timeout(timeout))?;
@@ -200,14 +200,14 @@ fn request(stream: &mut TcpStream, message: &[u8], timeout: Duration) -> io::Res
     Ok(reply)
 }
 
-/// Returns when the last client finished; never zero, because times are divided by it.
+/// Returns the time when the last client finished. It is never zero, so callers can divide by it.
 fn end(timelines: &[ClientTimeline]) -> f64 {
     let last = timelines.iter().map(|timeline| timeline.finished).max();
     last.unwrap_or_default().as_secs_f64().max(0.001)
 }
 
 impl ClientTimeline {
-    /// Returns where its bar changes to served, and where it ends; the longest has `width` columns.
+    /// Returns the columns where the bar turns to served, and where it ends, `width` at most.
     fn columns(&self, end: f64, width: usize) -> (usize, usize) {
         let column = |time: Duration| (time.as_secs_f64() / end * width as f64).round() as usize;
         let finished = column(self.finished).max(1);
@@ -216,7 +216,7 @@ impl ClientTimeline {
     }
 }
 
-/// Returns the chart as text. Its characters take one column on every terminal.
+/// Returns the chart as text, with characters that take one column on every terminal.
 fn text_chart(timelines: &[ClientTimeline]) -> String {
     let (end, digits) = (end(timelines), timelines.len().to_string().len());
     let mut chart = String::new();

@@ -1,9 +1,9 @@
 //! The client: a request, a reply, and what can happen in between.
 //!
-//! A datagram can be lost, duplicated or late, and anyone can send one. So each message is sent
-//! again until a reply comes, from a connected socket, which receives datagrams from the server
-//! alone; and each message has a socket of its own, so that a late reply to the last message is not
-//! taken for the reply to this one.
+//! A datagram can be lost, duplicated or late, and anyone can send one. So the client resends each
+//! message until a reply arrives. It uses a connected socket, which receives only datagrams from
+//! the server. Each message has a socket of its own, so that the client does not take a late reply
+//! to the last message for the reply to this one.
 
 use std::error::Error;
 use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, Interrupted};
@@ -20,15 +20,15 @@ use common::words::{error_message, plural};
 
 use crate::datagram::BUFFER_LEN;
 
-/// What to send, and where.
+/// Options of the client.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Words of one message (without any, each line of stdin is a message)
+    /// Words of one message (default: send each line of stdin as a message)
     pub message: Vec<String>,
     /// Address of the server
     #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_ADDRESS)]
     pub address: Address,
-    /// How long to wait for the first reply; each next wait is twice as long (0 = forever)
+    /// Seconds to wait for the first reply, doubled with each resend (0 = no limit)
     #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = parse_timeout)]
     pub timeout: Duration,
     /// Number of times to resend
@@ -39,11 +39,11 @@ pub struct Options {
     pub trace: bool,
 }
 
-/// Sends the message, or each line of stdin, and prints the replies.
+/// Sends the message or each line of stdin, and prints the replies.
 ///
 /// # Errors
 ///
-/// Returns an error if a message got no reply.
+/// Returns an error if a message did not get a reply.
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     if let Some(note) = address_note(&options.message) {
         print_error("udp-echo", note);
@@ -63,7 +63,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 /// A client of one server, which may have several addresses.
 struct Client<'a> {
     servers: Vec<SocketAddr>,
-    /// The last message's socket, kept until the next one has a port, so that the two differ.
+    /// The last message's socket, kept until the next socket has a port, so that the ports differ.
     last_socket: Option<UdpSocket>,
     options: &'a Options,
     trace: Trace,
@@ -76,7 +76,7 @@ impl Client<'_> {
             return Ok(print(&self.request(message.as_bytes())?)?);
         }
         let (mut input, mut line, mut failed) = (io::stdin().lock(), Vec::new(), 0);
-        // No longer line fits in a datagram, and a bounded read fills no memory.
+        // A longer line would not fit in a datagram, and an unlimited read could fill the memory.
         while input
             .by_ref()
             .take(BUFFER_LEN as u64)
@@ -102,13 +102,13 @@ impl Client<'_> {
         }
     }
 
-    /// Sends a message until a reply comes, and returns it. Every address of the server is tried.
+    /// Sends a message until a reply arrives, and returns it. Tries every address of the server.
     fn request(&mut self, message: &[u8]) -> Result<Vec<u8>, String> {
         let mut first_error = None;
         for server in self.servers.clone() {
             match self.request_from(reachable(server), message) {
                 Ok(reply) => return Ok(reply),
-                Err(error) => first_error = first_error.or(Some(error)), // the one to tell
+                Err(error) => first_error = first_error.or(Some(error)), // the one to report
             }
         }
         Err(first_error.unwrap_or_else(|| "the name has no address".to_owned()))
@@ -136,7 +136,7 @@ impl Client<'_> {
     }
 }
 
-/// Returns a socket that receives from this server alone. One that meets itself is refused.
+/// Returns a socket that receives only from this server. Refuses a connection to itself.
 pub(crate) fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
     let is_v4 = server.is_ipv4();
     let socket = UdpSocket::bind(if is_v4 { "0.0.0.0:0" } else { "[::]:0" })?;
@@ -147,7 +147,7 @@ pub(crate) fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
     }
 }
 
-/// Returns the next datagram, or `None` if there is none in time.
+/// Returns the next datagram, or `None` if it does not arrive in time.
 fn receive(socket: &UdpSocket, timeout: Duration) -> io::Result<Option<Vec<u8>>> {
     let (mut buffer, started) = (vec![0; BUFFER_LEN], Instant::now());
     socket.set_read_timeout(socket_timeout(timeout))?;
@@ -161,7 +161,7 @@ fn receive(socket: &UdpSocket, timeout: Duration) -> io::Result<Option<Vec<u8>>>
     }
 }
 
-/// Windows says `reset` of a closed port, other systems say `refused`.
+/// Returns the message for an error. Windows reports a closed port as `reset`, others as `refused`.
 fn explain(server: SocketAddr, message: &[u8], error: &io::Error) -> String {
     if matches!(error.kind(), ConnectionRefused | ConnectionReset) {
         return format!("no reply from {server}: its port is closed\n{NO_SERVER_HINT}");
@@ -174,6 +174,3 @@ fn explain(server: SocketAddr, message: &[u8], error: &io::Error) -> String {
 fn print(reply: &[u8]) -> io::Result<()> {
     print_reply(&[reply, b"\n"].concat())
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! One datagram in, one datagram out, whatever the system says meanwhile.
+//! Receiving datagrams and replying to them in spite of errors.
 
 use std::io;
 use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, Interrupted, WouldBlock};
@@ -12,17 +12,17 @@ use common::shutdown::Shutdown;
 use common::timeout::is_timeout;
 use common::words::{error_reply, plural};
 
-/// Longer than any datagram: `recv_from` cuts off what does not fit, on Unix without an error.
+/// Length of the buffer, longer than any datagram, because `recv_from` discards what does not fit.
 pub const BUFFER_LEN: usize = 65_536;
 
-/// How often an idle server checks for a shutdown request: the read timeout of its socket.
+/// Interval at which an idle server checks for a shutdown request: its socket's read timeout.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What `send_to` says of a datagram that is too long: 65,507 bytes fit, on macOS only 9,216
-/// (net.inet.udp.maxdgram).
+/// Error of `send_to` for a datagram that is too long. The maximum is 65,507 bytes, and 9,216 on
+/// macOS (net.inet.udp.maxdgram).
 const EMSGSIZE: i32 = error_code(10_040, 90, 40);
 
-/// What it says if the system's buffers are full. The datagram is lost, as on a network.
+/// Error of `send_to` if the system's buffers are full. The datagram is lost, as on a network.
 const ENOBUFS: i32 = error_code(10_055, 105, 55);
 
 const fn error_code(windows: i32, linux: i32, macos: i32) -> i32 {
@@ -36,19 +36,19 @@ const fn error_code(windows: i32, linux: i32, macos: i32) -> i32 {
 const WILDCARD_WARNING: &str = "warning: a reply may leave from another address than the one that \
     was asked, and its client drops it: listen on that one address to prevent this";
 
-/// What a datagram is answered with.
+/// The server's response to a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// The prefix and the datagram.
     Echo,
-    /// An error.
+    /// An error reply.
     Error(FramingError),
-    /// Nothing, because it is a reply itself: otherwise a forged sender could make two servers talk
-    /// to each other forever (CERT CA-1996-01).
+    /// Nothing, because the datagram is a reply. Otherwise, a forged sender could make two servers
+    /// reply to each other forever (CERT CA-1996-01).
     Nothing,
 }
 
-/// The socket of a server, whose errors never stop it.
+/// The socket of a server. Its errors never stop the server.
 pub struct Datagrams<'a> {
     socket: &'a UdpSocket,
     address: SocketAddr,
@@ -57,7 +57,7 @@ pub struct Datagrams<'a> {
 }
 
 impl<'a> Datagrams<'a> {
-    /// Prepares the socket, and prints where it listens. Fails if setsockopt(2) does.
+    /// Prepares the socket, and prints its address. Returns an error if setsockopt(2) fails.
     pub fn new(
         socket: &'a UdpSocket,
         shutdown: &'a Shutdown,
@@ -78,7 +78,7 @@ impl<'a> Datagrams<'a> {
     }
 
     /// Receives the next datagram, and returns its length and sender. After a shutdown request,
-    /// receives those that have arrived, then returns `None`.
+    /// receives the datagrams that have arrived, then returns `None`.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let report = self.report;
         while !self.shutdown.grace_period_expired() {
@@ -94,7 +94,7 @@ impl<'a> Datagrams<'a> {
                 Err(error) if is_timeout(&error) || is_expected(&error) => {}
                 Err(error) => {
                     report.print_error_rate_limited("receive", "a datagram", &error);
-                    // There is nothing to wait for, and it may fail again.
+                    // Sleeps, because the next call may fail immediately, too.
                     thread::sleep(POLL_INTERVAL);
                 }
             }
@@ -102,12 +102,15 @@ impl<'a> Datagrams<'a> {
         None
     }
 
-    /// Returns `true` if a reply would come back to this socket: a datagram's sender can be forged.
+    /// Returns `true` if a reply would come back to this socket, because the sender is forged.
     fn is_own(&self, peer: SocketAddr) -> bool {
+        if peer.port() != self.address.port() {
+            return false;
+        }
         let (ip, own) = (peer.ip().to_canonical(), self.address.ip().to_canonical());
         // On a wildcard address, each address of this machine is ours: it can be bound.
         let is_ours = || own.is_unspecified() && UdpSocket::bind((ip, 0)).is_ok();
-        peer.port() == self.address.port() && (ip == own || ip.is_loopback() || is_ours())
+        ip == own || ip.is_loopback() || is_ours()
     }
 
     fn ignore(&self, peer: SocketAddr, reason: &str) {
@@ -115,7 +118,7 @@ impl<'a> Datagrams<'a> {
         self.report.print_line(line);
     }
 
-    /// Answers a datagram of `len` bytes, if it is echoed with this reply.
+    /// Responds to a datagram of `len` bytes and prints a line. `reply` is the echo.
     pub fn answer(&self, answer: Answer, reply: &[u8], len: usize, peer: SocketAddr) {
         let report = self.report;
         let sent = match answer {
@@ -127,7 +130,7 @@ impl<'a> Datagrams<'a> {
             }
         };
         match sent {
-            Ok(_) if report.is_quiet => {} // nor format it
+            Ok(_) if report.is_quiet => {} // saves formatting the line
             Ok(sent) => {
                 let (len, sent) = (plural(len as u64, "byte"), plural(sent as u64, "byte"));
                 report.print_line(format!("datagram from {peer}: {len}, replied with {sent}"));
@@ -137,7 +140,7 @@ impl<'a> Datagrams<'a> {
         }
     }
 
-    /// Sends a reply, or an error if it does not fit in one datagram.
+    /// Sends a reply, or an error reply if it does not fit in one datagram.
     fn send(&self, reply: &[u8], peer: SocketAddr) -> io::Result<usize> {
         match self.socket.send_to(reply, peer) {
             Err(error) if error.raw_os_error() == Some(EMSGSIZE) => {
@@ -154,12 +157,15 @@ impl<'a> Datagrams<'a> {
     }
 }
 
-/// Returns `true` for what a system says of an earlier datagram that met a closed port (an ICMP
-/// port unreachable message: refused on Unix, reset on Windows, rust-lang/rust#128072), of full
-/// buffers, and of a signal.
+/// Returns `true` for full buffers, a signal, and an ICMP port unreachable message, which answers
+/// an earlier datagram to a closed port. Unix reports that as refused, Windows as reset
+/// (rust-lang/rust#128072).
 pub(crate) fn is_expected(error: &io::Error) -> bool {
     match error.kind() {
         ConnectionRefused | ConnectionReset | Interrupted | WouldBlock => true,
         _ => error.raw_os_error() == Some(ENOBUFS),
     }
 }
+
+#[cfg(test)]
+mod tests;

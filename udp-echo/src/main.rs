@@ -1,4 +1,4 @@
-//! The edge of `udp-echo`: arguments, Ctrl-C, exit status; with datagrams, otherwise `tcp-echo`'s.
+//! The command line of `udp-echo`, Ctrl-C and the exit status, as in `tcp-echo`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
@@ -10,7 +10,7 @@ use udp_echo::{client, relay, server};
 
 const PROGRAM: &str = "udp-echo";
 
-/// A UDP echo server, its client, and a relay that is a bad network
+/// A UDP echo server, its client, and a relay that simulates a bad network
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -22,11 +22,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Reply to each datagram with the prefix and the datagram (the default)
+    /// Reply to each datagram with the prefix and the datagram (default)
     Server(ServerArgs<server::Options>),
-    /// Send a message, or each line of stdin, and print the replies
+    /// Send a message or each line of stdin, and print the replies
     Client(client::Options),
-    /// Stand between clients and a server as a bad network
+    /// Simulate a bad network between clients and a server
     Relay(relay::Options),
 }
 

@@ -1,4 +1,4 @@
-//! A relay that is a bad network: it drops, duplicates, reorders and delays datagrams.
+//! A relay that simulates a bad network: it drops, duplicates, reorders and delays datagrams.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -16,7 +16,7 @@ use common::words::plural;
 use crate::client::connect;
 use crate::datagram::{BUFFER_LEN, is_expected};
 
-/// Where the relay stands, and how bad the network is.
+/// Options of the relay.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Where to listen for clients
@@ -31,16 +31,16 @@ pub struct Options {
     /// Percentage of datagrams to deliver twice
     #[arg(long, value_name = "N", default_value = "0", value_parser = PERCENT)]
     pub duplicate: i64,
-    /// Percentage of datagrams to deliver 50 ms late, so that later ones overtake them
+    /// Percentage of datagrams to deliver 50 ms late, so that others overtake them
     #[arg(long, value_name = "N", default_value = "0", value_parser = PERCENT)]
     pub reorder: i64,
-    /// How long each datagram takes, in milliseconds
+    /// Milliseconds that each datagram takes
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub delay: u32,
-    /// Number that decides what happens to each datagram (the same number, the same fate)
+    /// Seed of the random numbers (the same seed drops the same datagrams)
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// How much it prints.
+    /// The options for its output.
     #[command(flatten)]
     pub verbosity: Verbosity,
 }
@@ -50,17 +50,17 @@ const PERCENT: RangeInclusive<i64> = 0..=100;
 
 const REORDER_DELAY: Duration = Duration::from_millis(50);
 
-/// How often the links are polled. A thread for each would be quicker, and longer to read.
+/// Interval at which the relay polls its links. A thread per link would be faster, but more code.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Maximum number of clients, each of which has a socket.
+/// Maximum number of clients, because each has a socket.
 const MAX_CLIENTS: usize = 256;
 
-/// Relays until a shutdown is requested.
+/// Relays datagrams until a shutdown request.
 ///
 /// # Errors
 ///
-/// Returns an error if the socket takes no read timeout (setsockopt(2)).
+/// Returns an error if the socket's read timeout cannot be set (setsockopt(2)).
 pub fn run(
     socket: &UdpSocket,
     server: SocketAddr,
@@ -98,7 +98,7 @@ struct Relay<'a> {
     /// A connected socket for each client.
     links: HashMap<SocketAddr, UdpSocket>,
     waiting: Vec<Delivery>,
-    /// A random number generator for each direction, so that one does not depend on the other.
+    /// One random number generator per direction, so that the directions are independent.
     random: [u64; 2],
 }
 
@@ -111,7 +111,7 @@ struct Delivery {
 }
 
 impl Relay<'_> {
-    /// Takes what has arrived on all sockets.
+    /// Receives the datagrams that have arrived on all sockets.
     fn receive(&mut self, buffer: &mut [u8]) {
         if let Some((len, client)) = self.check(self.socket.recv_from(buffer)) {
             if !self.links.contains_key(&client) && self.links.len() < MAX_CLIENTS {
@@ -130,7 +130,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Sends what is due, in order.
+    /// Sends the datagrams that are due, in order.
     fn deliver(&mut self) {
         let now = Instant::now();
         self.waiting.sort_by_key(|delivery| delivery.due);
@@ -146,7 +146,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Returns the result of a socket call, and prints what no network says.
+    /// Returns the result of a socket call, and prints an error that is not from the network.
     fn check<T>(&self, result: io::Result<T>) -> Option<T> {
         let report = self.report;
         match &result {
@@ -157,7 +157,7 @@ impl Relay<'_> {
         result.ok()
     }
 
-    /// Decides what happens to a datagram, and prints that.
+    /// Decides what happens to a datagram, and prints the decision.
     fn carry(&mut self, datagram: &[u8], client: SocketAddr, to_server: bool) {
         let options = self.options;
         let mut due = Instant::now() + Duration::from_millis(options.delay.into());
@@ -188,7 +188,7 @@ impl Relay<'_> {
         self.waiting.extend(vec![delivery; copies]);
     }
 
-    /// Returns `true` in so many of a hundred cases (Steele, Lea and Flood, SplitMix64).
+    /// Returns `true` with this probability in percent (Steele, Lea and Flood, SplitMix64).
     fn happens(&mut self, percentage: i64, to_server: bool) -> bool {
         let state = &mut self.random[usize::from(to_server)];
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

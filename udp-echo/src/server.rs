@@ -1,7 +1,7 @@
 //! The server: receive a datagram, reply to it, receive the next.
 //!
-//! There is no connection: one socket serves all clients, and the address that comes with a
-//! datagram names its sender.
+//! UDP has no connections. One socket serves all clients, and each datagram carries the address of
+//! its sender.
 
 use std::io;
 use std::net::UdpSocket;
@@ -12,23 +12,23 @@ use common::shutdown::Shutdown;
 
 use crate::datagram::{Answer, BUFFER_LEN, Datagrams};
 
-/// How datagrams are answered.
+/// Options that set how the server replies to datagrams.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What each reply begins with (--prefix= for a plain echo)
+    /// Beginning of each reply (--prefix= for a plain echo)
     #[arg(long, value_name = "TEXT", default_value = "서버로부터 응답: ")]
     #[arg(allow_hyphen_values = true)]
     pub prefix: String,
-    /// Send bytes back unchanged: no prefix, no UTF-8 check (RFC 862)
+    /// Send bytes back unchanged, without a prefix and a UTF-8 check (RFC 862)
     #[arg(long)]
     pub raw: bool,
 }
 
-/// Replies to datagrams until a shutdown is requested. Errors of a datagram never stop the server.
+/// Replies to datagrams until a shutdown request. Errors never stop the server.
 ///
 /// # Errors
 ///
-/// Returns an error if the socket takes no read timeout (setsockopt(2)).
+/// Returns an error if the socket's read timeout cannot be set (setsockopt(2)).
 pub fn serve(
     socket: &UdpSocket,
     options: &Options,
@@ -37,7 +37,7 @@ pub fn serve(
 ) -> io::Result<()> {
     let datagrams = Datagrams::new(socket, shutdown, report)?;
     let prefix = if options.raw { "" } else { &options.prefix };
-    // A datagram is received after the prefix, and so the reply is in the buffer without a copy.
+    // Receiving a datagram after the prefix builds the reply in the buffer without a copy.
     let mut buffer = [prefix.as_bytes(), &[0; BUFFER_LEN]].concat();
     while let Some((len, peer)) = datagrams.receive(&mut buffer[prefix.len()..]) {
         let reply = &buffer[..prefix.len() + len];
@@ -53,10 +53,7 @@ fn choose_answer(datagram: &[u8], prefix: &str, is_raw: bool) -> Answer {
         return Answer::Nothing;
     }
     match is_raw {
-        true => Answer::Echo, // the check would cost a tenth of the time
+        true => Answer::Echo, // the check would take a tenth of the time
         false => check_utf8(datagram).map_or_else(Answer::Error, |()| Answer::Echo),
     }
 }
-
-#[cfg(test)]
-mod tests;

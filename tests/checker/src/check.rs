@@ -1,17 +1,21 @@
+use std::sync::LazyLock;
+
 use crate::client::CheckContext;
 use crate::failure::Checked;
 use crate::spec::{Pattern, ServerSpec};
-use crate::words::{Words, words};
+use crate::words::{SENTENCES, Words, words};
 use crate::{check_any as any, check_clients as many, check_tcp as tcp, check_udp as udp};
 
 /// All checks, in the order in which they run: first what all others build on, last what can end a
 /// server.
 pub static CHECKS: [Check; 28] = [
     check("answers", ANY, any::answers),
-    check("answers-again", ANY, any::answers_again),
+    check("answers-again", ANY, |it| it.ask_all(&["안녕하세요"; 3])),
     check("second-client", ANY, any::second_client),
-    check("literal-braces", ANY, any::literal_braces),
-    check("bytes-not-text", ANY, any::bytes_not_text),
+    check("literal-braces", ANY, |it| {
+        it.ask("중괄호 {data} {} {0} %s")
+    }),
+    check("bytes-not-text", ANY, |it| it.ask(QUOTES)),
     check("byte-exactness", ANY, any::byte_exactness),
     check("partial-read", TCP, tcp::partial_read),
     check("split-character", TCP_TEXT, tcp::split_character),
@@ -26,7 +30,7 @@ pub static CHECKS: [Check; 28] = [
     check("silent-client", THREADS, many::silent_client),
     check("simultaneous-clients", THREADS, many::simultaneous_clients),
     check("never-reads", THREADS, many::never_reads),
-    check("empty-datagram", UDP, udp::empty_datagram),
+    check("empty-datagram", UDP, |it| it.ask_all(&["", "뒤"])),
     check("truncated-datagram", UDP, udp::truncated_datagram),
     check("largest-datagram", UDP, udp::largest_datagram),
     check("echo-loop", UDP_TEXT, udp::echo_loop),
@@ -34,8 +38,11 @@ pub static CHECKS: [Check; 28] = [
     check("bad-bytes", TEXT, any::bad_bytes),
     check("connect-and-close", TCP, many::connect_and_close),
     check("reset-by-peer", TCP, many::reset_by_peer),
-    check("still-there", ANY, any::still_there),
+    check("still-there", ANY, |it| it.ask("아직 있나요?")),
 ];
+
+/// The tutorial's next version would reply `b'\xec...'`.
+const QUOTES: &str = r#"따옴표 b'\xec\x95\x88' "\n" 안녕"#;
 
 type Applies = fn(&ServerSpec) -> bool;
 type Run = fn(&CheckContext<'_>) -> Checked;
@@ -51,34 +58,10 @@ const UDP_TEXT: Applies = |spec| !spec.is_stream() && spec.is_text();
 
 /// The traps that the book explains, each under a heading of this name in `how-it-breaks.md`. A check bears the name of
 /// its trap, unless one trap needs two checks; not every trap shows from outside a server.
-pub const TRAPS: [&str; 26] = [
-    "literal-braces",
-    "bytes-not-text",
-    "one-shot",
-    "no-client",
-    "partial-read",
-    "split-character",
-    "end-of-stream",
-    "bad-bytes",
-    "truncated-datagram",
-    "empty-datagram",
-    "lost-datagram",
-    "wrong-sender",
-    "closed-port",
-    "echo-loop",
-    "address-in-use",
-    "ipv6-first",
-    "unreachable-close",
-    "one-at-a-time",
-    "thread-per-anything",
-    "silent-client",
-    "never-reads",
-    "write-all-then-read",
-    "reset-by-peer",
-    "accept-error",
-    "two-small-writes",
-    "overrun-datagrams",
-];
+pub static TRAPS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let keys = SENTENCES.keys();
+    keys.filter_map(|key| key.strip_prefix("trap.")).collect()
+});
 
 /// One behavior of an echo server. `sentences.txt` says what the check does, and what a good server
 /// does.
@@ -105,7 +88,7 @@ impl Check {
         match self.name {
             "answers-again" | "second-client" => Some("one-shot"),
             "connect-and-close" => Some("accept-error"),
-            name => TRAPS.into_iter().find(|trap| *trap == name),
+            name => TRAPS.iter().find(|trap| **trap == name).copied(),
         }
     }
 

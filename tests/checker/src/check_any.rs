@@ -1,4 +1,4 @@
-use crate::client::CheckContext;
+use crate::client::{CheckContext, Client};
 use crate::failure::Checked;
 use crate::spec::Pattern;
 use crate::words::words;
@@ -11,11 +11,6 @@ pub(crate) fn answers(context: &CheckContext<'_>) -> Checked {
     client.expect_quiet(context.echo(&message)) // a doubled reply, or one line ending too many
 }
 
-pub(crate) fn answers_again(context: &CheckContext<'_>) -> Checked {
-    let mut client = context.client()?;
-    (0..3).try_for_each(|_| client.ask("안녕하세요"))
-}
-
 pub(crate) fn second_client(context: &CheckContext<'_>) -> Checked {
     let mut first = context.client()?;
     first.ask("첫째")?;
@@ -24,23 +19,16 @@ pub(crate) fn second_client(context: &CheckContext<'_>) -> Checked {
         context.log(1, words("step.close"));
         return context.ask("둘째");
     }
-    // In turns, so that the address that comes with each datagram matters.
+    take_turns(context, first) // so that the address that comes with each datagram matters
+}
+
+/// Connects a second client, and sends from both in turns.
+pub(crate) fn take_turns(context: &CheckContext<'_>, mut first: Client<'_>) -> Checked {
     let mut second = context.client()?;
-    for _ in 0..3 {
+    (0..3).try_for_each(|_| {
         second.ask("둘째")?;
-        first.ask("첫째")?;
-    }
-    Ok(())
-}
-
-/// The tutorial's reply is the string `{data}`.
-pub(crate) fn literal_braces(context: &CheckContext<'_>) -> Checked {
-    context.ask("중괄호 {data} {} {0} %s")
-}
-
-/// The tutorial's next version would reply `b'\xec...'`.
-pub(crate) fn bytes_not_text(context: &CheckContext<'_>) -> Checked {
-    context.ask(r#"따옴표 b'\xec\x95\x88' "\n" 안녕"#)
+        first.ask("첫째")
+    })
 }
 
 /// Texts that a server changes if it trims, normalizes, or takes text for a C string.
@@ -54,12 +42,10 @@ const DELICATE: [&str; 6] = [
 ];
 
 pub(crate) fn byte_exactness(context: &CheckContext<'_>) -> Checked {
-    let mut client = context.client()?;
-    DELICATE.into_iter().try_for_each(|text| client.ask(text))?;
-    if context.spec.is_text() {
-        Ok(())
-    } else {
-        client.ask(Vec::from_iter(0..=255))
+    context.ask_all(&DELICATE)?;
+    match context.spec.is_text() {
+        true => Ok(()),
+        false => context.client()?.ask(Vec::from_iter(0..=255)),
     }
 }
 
@@ -151,8 +137,4 @@ fn bad_chunk(context: &CheckContext<'_>, bad: &[u8], is_end: bool) -> Checked {
     drop(client);
     context.log(1, words("step.close"));
     context.ask("뒤")
-}
-
-pub(crate) fn still_there(context: &CheckContext<'_>) -> Checked {
-    context.ask("아직 있나요?")
 }

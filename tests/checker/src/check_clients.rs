@@ -1,19 +1,14 @@
+use crate::check_any::take_turns;
 use crate::check_tcp::flood_block;
 use crate::client::{CheckContext, Client};
 use crate::failure::Checked;
-
 use crate::words::words;
 
 /// The lesson of tcp-echo, and what threads are for.
 pub(crate) fn one_at_a_time(context: &CheckContext<'_>) -> Checked {
     let mut first = context.client()?;
     first.ask("첫째")?;
-    let mut second = context.client()?;
-    for _ in 0..3 {
-        second.ask("둘째")?;
-        first.ask("첫째")?;
-    }
-    Ok(())
+    take_turns(context, first)
 }
 
 /// A client that sends nothing must not hold up others.
@@ -26,9 +21,8 @@ pub(crate) fn silent_client(context: &CheckContext<'_>) -> Checked {
 /// A class does not leave before the next client connects.
 pub(crate) fn simultaneous_clients(context: &CheckContext<'_>) -> Checked {
     const CLIENTS: usize = 50;
-    let mut clients = (0..CLIENTS)
-        .map(|_| context.client())
-        .collect::<Checked<Vec<_>>>()?;
+    let clients = (0..CLIENTS).map(|_| context.client());
+    let mut clients = clients.collect::<Checked<Vec<_>>>()?;
     for (client, number) in clients.iter_mut().zip(1..) {
         client.send(&context.message(words_of(number)))?;
     }

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{CheckContext, Client, UNREAD};
-use crate::failure::{Checked, FailureKind, Problem};
+use crate::failure::{Checked, Problem};
 use crate::words::words;
 
 /// TCP may deliver a message in any pieces, and several in one.
@@ -10,9 +10,8 @@ pub(crate) fn partial_read(context: &CheckContext<'_>) -> Checked {
     let message = context.message("one byte at a time");
     client.send_one_by_one(&message)?;
     client.expect(context.echo(message))?;
-    let many = (1..=20)
-        .flat_map(|number| context.message(format!("line {number}")))
-        .collect::<Vec<_>>();
+    let many = (1..=20).flat_map(|number| context.message(format!("line {number}")));
+    let many: Vec<_> = many.collect();
     client.send(&many)?;
     client.expect(context.echo(many))?;
     client.ask(numbered(5_000))
@@ -20,23 +19,25 @@ pub(crate) fn partial_read(context: &CheckContext<'_>) -> Checked {
 
 /// Returns a text of this many bytes in which every part differs from every other.
 fn numbered(len: usize) -> String {
-    let mut text: String = (0..=len / 6)
-        .map(|number| format!("{number:05} "))
-        .collect();
+    let parts = (0..=len / 6).map(|number| format!("{number:05} "));
+    let mut text: String = parts.collect();
     text.truncate(len);
     text
 }
 
+/// Characters, and after which of their bytes they are cut.
+const CUTS: [(&str, usize); 6] = [
+    ("녕", 2),
+    ("녕", 1),
+    ("é", 1),
+    ("🦀", 1),
+    ("🦀", 2),
+    ("🦀", 3),
+];
+
 /// A character may arrive in pieces too.
 pub(crate) fn split_character(context: &CheckContext<'_>) -> Checked {
-    for (character, at) in [
-        ("녕", 2),
-        ("녕", 1),
-        ("é", 1),
-        ("🦀", 1),
-        ("🦀", 2),
-        ("🦀", 3),
-    ] {
+    for (character, at) in CUTS {
         context.scene();
         let mut client = context.client()?;
         let (first, second) = character.as_bytes().split_at(at);
@@ -44,11 +45,8 @@ pub(crate) fn split_character(context: &CheckContext<'_>) -> Checked {
         let rest = &message["안".len() + at..];
         client.send(&["안".as_bytes(), first].concat())?;
         context.pause(0.1);
-        client.send(if context.spec.is_lines() {
-            rest
-        } else {
-            second
-        })?;
+        let is_lines = context.spec.is_lines();
+        client.send(if is_lines { rest } else { second })?;
         client.expect(context.echo(&message))?;
     }
     context.scene();
@@ -87,11 +85,7 @@ pub(crate) fn too_long_line(context: &CheckContext<'_>) -> Checked {
     let longest = numbered(MAX_LINE_LEN);
     client.ask(&longest)?;
     client.ask(longest + "\r\n")?;
-    let len = if context.spec.exact_errors {
-        MAX_LINE_LEN + 1
-    } else {
-        ENDLESS
-    };
+    let len = [ENDLESS, MAX_LINE_LEN + 1][usize::from(context.spec.exact_errors)];
     client.send(&context.message(numbered(len)))?;
     client.expect_error(TOO_LONG, "0000")?;
     client.expect_close()
@@ -102,10 +96,7 @@ pub(crate) fn error_reaches_client(context: &CheckContext<'_>) -> Checked {
     let more = "x".repeat(256 << 10);
     let (mistake, error): (Vec<u8>, _) = match context.spec.is_lines() {
         true => (context.message(numbered(MAX_LINE_LEN + 1)), TOO_LONG),
-        false => (
-            b"\xFF".to_vec(),
-            "error: not UTF-8: byte 0xFF at offset 0\n",
-        ),
+        false => (vec![0xFF], "error: not UTF-8: byte 0xFF at offset 0\n"),
     };
     let is_reported = context.spec.exact_errors || reports(context, &mistake)?;
     if !is_reported {
@@ -115,10 +106,10 @@ pub(crate) fn error_reaches_client(context: &CheckContext<'_>) -> Checked {
     let mut client = context.client()?;
     client.send(&[&mistake, more.as_bytes()].concat())?;
     if !client.expect_error(error, "")? {
-        let actual = words("got.end-without-error");
-        return Err(client
-            .failure(words("expected.error-first"), actual, FailureKind::Reset)
-            .into());
+        return client.fail(
+            words("expected.error-first"),
+            words("got.end-without-error"),
+        );
     }
     client.expect_end()
 }
@@ -154,9 +145,7 @@ pub(crate) fn two_small_writes(context: &CheckContext<'_>) -> Checked {
     let longest = pauses.iter().max().map_or(0, Duration::as_millis);
     context.scene_after(words("step.ten-messages"));
     let actual = words("got.pieces").with(pauses.len()).with(longest);
-    Err(client
-        .failure(words("expected.one-piece"), actual, FailureKind::Costly)
-        .into())
+    client.fail(words("expected.one-piece"), actual)
 }
 
 /// A client which sends everything before it reads blocks itself, but loses nothing.
@@ -192,11 +181,8 @@ const LINE_LEN: usize = 1_024;
 /// Returns this many lines, no two of them the same.
 fn numbered_lines(lines: usize, filler: &str) -> Vec<u8> {
     let rest = filler.repeat(LINE_LEN - "00000000 \n".len());
-    let mut text = String::with_capacity(lines * LINE_LEN);
-    for number in 0..lines {
-        text += &format!("{number:08} {rest}\n");
-    }
-    text.into_bytes()
+    let lines = (0..lines).map(|number| format!("{number:08} {rest}\n"));
+    lines.collect::<String>().into_bytes()
 }
 
 /// A server that never waits for the client to read has to keep its replies somewhere.
@@ -208,9 +194,7 @@ pub(crate) fn bounded_memory(context: &CheckContext<'_>) -> Checked {
         return Ok(());
     }
     let actual = words("got.took-all").with(UNREAD >> 20);
-    Err(client
-        .failure(words("expected.wait"), actual, FailureKind::Costly)
-        .into())
+    client.fail(words("expected.wait"), actual)
 }
 
 /// Returns lines for clients that send very many.

@@ -23,12 +23,16 @@ pub struct Classification {
 }
 
 impl Classification {
-    pub(crate) fn new(sentence: Words, is_unreachable: bool) -> Self {
-        Classification {
-            sentences: vec![sentence],
-            is_unreachable,
-            ..Classification::default()
-        }
+    pub(crate) fn new(sentence: Words) -> Box<Self> {
+        let mut found = Box::<Self>::default();
+        found.sentences.push(sentence);
+        found
+    }
+
+    pub(crate) fn unreachable(sentence: Words) -> Box<Self> {
+        let mut found = Self::new(sentence);
+        found.is_unreachable = true;
+        found
     }
 
     /// Returns its word in the JSON: `other-prefix`.
@@ -38,9 +42,12 @@ impl Classification {
     }
 }
 
+/// Either a result, or what stands in the place of the server.
+pub type Found<T> = Result<T, Box<Classification>>;
+
 /// Sends one message on one connection, and says what the reply is. If it begins as it should, the checks say what else
 /// is wrong with it: then returns `true` if nothing is.
-pub(crate) fn classify(context: &CheckContext<'_>) -> Checked<Result<bool, Classification>> {
+pub(crate) fn classify(context: &CheckContext<'_>) -> Checked<Found<bool>> {
     let message = context.message("hello");
     let mut client = context.client()?;
     let started = Instant::now();
@@ -64,7 +71,7 @@ pub(crate) fn classify(context: &CheckContext<'_>) -> Checked<Result<bool, Class
         _ if is_unframed && actual.ends_with(b"\n") => words("class.waits-for-newline"),
         _ => words("class.late").with(format!("{:.1}", started.elapsed().as_secs_f64())),
     };
-    Ok(Err(Classification::new(sentence, false)))
+    Ok(Err(Classification::new(sentence)))
 }
 
 /// Receives until the reply is complete and a moment longer; or to the end, which an error may be.
@@ -73,14 +80,13 @@ fn collect(
     mut reply: Reply,
     timeout: Duration,
 ) -> (Vec<u8>, Option<io::Error>) {
-    let mut buffer = vec![0; 65_536];
     let mut actual = Vec::new();
     let mut within = timeout;
     while actual.len() < 65_536 {
-        match client.receive(&mut buffer, within) {
-            Ok(Some(len)) => {
-                actual.extend_from_slice(&buffer[..len]);
-                let is_partial = reply.push(&buffer[..len]) == Match::Partial;
+        match client.receive(within) {
+            Ok(Some(received)) => {
+                actual.extend_from_slice(&received);
+                let is_partial = reply.push(&received) == Match::Partial;
                 within = if is_partial { timeout } else { QUIET_PERIOD };
             }
             Ok(None) => break,
@@ -90,11 +96,7 @@ fn collect(
     (actual, None)
 }
 
-fn compare(
-    context: &CheckContext<'_>,
-    message: &[u8],
-    actual: &[u8],
-) -> Result<bool, Classification> {
+fn compare(context: &CheckContext<'_>, message: &[u8], actual: &[u8]) -> Found<bool> {
     let prefix = context.spec.prefix().as_bytes();
     let expected = context.echo(message).simplest();
     let text = actual.trim_ascii_end();
@@ -115,12 +117,10 @@ fn compare(
     };
     let mut reply = Reply::exactly(expected);
     reply.push(actual);
-    let difference = (!actual.is_empty()).then(|| reply.difference(&actual[reply.matched()..]));
-    Err(Classification {
-        sentences,
-        difference,
-        ..Classification::default()
-    })
+    let mut found = Box::<Classification>::default();
+    found.sentences = sentences;
+    found.difference = (!actual.is_empty()).then(|| reply.difference(&actual[reply.matched()..]));
+    Err(found)
 }
 
 fn other_prefix(prefix: &[u8], actual: &[u8]) -> Vec<Words> {

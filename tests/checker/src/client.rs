@@ -1,15 +1,16 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::words::error_message;
 use socket2::Socket;
 
 use crate::difference::{find_clue, quote};
-use crate::failure::{Checked, Clue, Failure, FailureKind, Problem, Step};
+use crate::failure::{Checked, Failure, Problem, Step};
 use crate::launch::{Program, locked};
 use crate::reply::{Match, Reply};
 use crate::spec::{Framing, Limits, ServerSpec, Target};
@@ -25,13 +26,13 @@ pub struct CheckContext<'a> {
     /// When the check has lasted too long, whatever progress it makes.
     deadline: Cell<Instant>,
     /// Whether the server has accepted a connection; over UDP, whether it has not refused a datagram.
-    reached: Cell<bool>,
+    pub(crate) reached: Cell<bool>,
     steps: RefCell<Vec<Step>>,
     clients: Cell<usize>,
     /// The replies of this scene, and which client received them.
     replies: RefCell<Vec<(usize, Vec<u8>)>>,
     /// Connections to reset after the end of the program, if it has to be bound to its port again.
-    parked: Option<RefCell<Vec<Arc<Socket>>>>,
+    pub(crate) parked: Option<RefCell<Vec<Arc<Socket>>>>,
 }
 
 /// How long a program may take until it listens: `cargo run` compiles first.
@@ -69,16 +70,6 @@ impl<'a> CheckContext<'a> {
         }
     }
 
-    /// Returns `true` if the server was there at all.
-    pub(crate) fn has_reached(&self) -> bool {
-        self.reached.get()
-    }
-
-    /// Returns the connections that have to be reset once the program has ended.
-    pub(crate) fn take_parked(&self) -> Vec<Arc<Socket>> {
-        self.parked.as_ref().map(RefCell::take).unwrap_or_default()
-    }
-
     /// Begins the conversation anew: what was done before does not matter for what follows.
     pub(crate) fn scene(&self) {
         self.steps.take();
@@ -93,7 +84,7 @@ impl<'a> CheckContext<'a> {
     }
 
     pub(crate) fn log(&self, client: usize, words: Words) {
-        self.steps.borrow_mut().push(Step { client, words });
+        self.steps.borrow_mut().push((client, words));
     }
 
     pub(crate) fn pause(&self, seconds: f64) {
@@ -112,21 +103,15 @@ impl<'a> CheckContext<'a> {
             self.bind().map(Socket::from)
         };
         let socket = socket.map_err(|error| {
-            let (actual, kind) = self.describe(&error, "got.not-accepted");
-            Failure::new(
-                &self.steps.take(),
-                words("expected.connection"),
-                actual,
-                kind,
-            )
+            let actual = self.describe(&error, "got.not-accepted");
+            Failure::new(self.steps.take(), words("expected.connection"), actual)
         })?;
-        let (socket, sent, pending) = (Arc::new(socket), Vec::new(), Vec::new());
         Ok(Client {
             context: self,
             number,
-            socket,
-            sent,
-            pending,
+            socket: Arc::new(socket),
+            sent: Vec::new(),
+            pending: Vec::new(),
             broken: false,
             ended: false,
         })
@@ -151,11 +136,9 @@ impl<'a> CheckContext<'a> {
     }
 
     fn is_starting(&self, error: &io::Error, started: Instant) -> bool {
-        let is_alive = self
-            .program
-            .is_some_and(|program| program.status().is_none());
-        let may_start = !self.has_reached() && started.elapsed() < START_TIMEOUT;
-        let waits = is_refusal(error) && is_alive && may_start;
+        let is_alive = |program: &Program| program.status().is_none();
+        let may_start = !self.reached.get() && started.elapsed() < START_TIMEOUT;
+        let waits = is_refusal(error) && may_start && self.program.is_some_and(is_alive);
         if waits {
             self.deadline.set(Instant::now() + self.limits.timeout * 12);
         }
@@ -180,41 +163,37 @@ impl<'a> CheckContext<'a> {
         let started = Instant::now();
         loop {
             let sent = socket.send(bytes).map(drop);
-            if self.has_reached() {
+            if self.reached.get() {
                 return sent;
             }
             socket.set_read_timeout(Some(RETRY_INTERVAL))?;
-            match sent.and_then(|()| socket.peek(&mut [MaybeUninit::uninit()]).map(drop)) {
+            match sent.and_then(|()| socket.peek(&mut [MaybeUninit::uninit()])) {
                 Err(error) if self.is_starting(&error, started) => thread::sleep(RETRY_INTERVAL),
                 Err(error) if is_refusal(&error) => return Err(error),
-                _ => self.reached.set(true), // a reply, or silence: a closed port is reported
-            }
-            if self.has_reached() {
-                return Ok(());
+                _ => break, // a reply, or silence: a closed port is reported
             }
         }
+        self.reached.set(true);
+        Ok(())
     }
 
     /// Returns how long to wait for progress. A socket takes zero for no timeout, so zero is an error.
     fn wait_time(&self) -> io::Result<Duration> {
         let deadline = self.deadline.get();
         let left = deadline.saturating_duration_since(Instant::now());
-        let left = left.min(self.limits.timeout);
-        Some(left)
-            .filter(|left| !left.is_zero())
-            .ok_or(ErrorKind::TimedOut.into())
+        match left.min(self.limits.timeout) {
+            Duration::ZERO => Err(ErrorKind::TimedOut.into()),
+            left => Ok(left),
+        }
     }
 
     /// Says what an error means; `timeout` is the key of what to say if nothing happened in time.
-    fn describe(&self, error: &io::Error, timeout: &str) -> (Words, FailureKind) {
-        let seconds = self.limits.timeout.as_secs_f64();
+    fn describe(&self, error: &io::Error, timeout: &str) -> Words {
         match error.kind() {
-            kind if is_timeout(kind) => (words(timeout).with(seconds), FailureKind::Silent),
-            kind if is_reset(kind) && self.spec.is_stream() => {
-                (words("got.reset"), FailureKind::Reset)
-            }
-            _ if is_refusal(error) => (words("got.refused"), FailureKind::Refused),
-            _ => (words("got.trouble").with(error), FailureKind::Trouble),
+            kind if is_timeout(kind) => words(timeout).with(self.limits.timeout.as_secs_f64()),
+            kind if is_reset(kind) && self.spec.is_stream() => words("got.reset"),
+            _ if is_refusal(error) => words("got.refused"),
+            _ => words("got.trouble").with(error_message(error)),
         }
     }
 
@@ -246,14 +225,20 @@ impl<'a> CheckContext<'a> {
 
     /// A new client sends one message, expects its reply, and leaves.
     pub(crate) fn ask(&self, text: &str) -> Checked {
-        self.client()?.ask(text)
+        self.ask_all(&[text])
     }
-}
 
-/// Resets these connections, so that none of them holds the server's port (TIME_WAIT, RFC 9293).
-pub(crate) fn reset_all(sockets: &[Arc<Socket>]) {
-    for socket in sockets {
-        let _ = socket.set_linger(Some(Duration::ZERO)); // it may be closed already
+    /// A new client does so with each of these messages.
+    pub(crate) fn ask_all(&self, texts: &[&str]) -> Checked {
+        let mut client = self.client()?;
+        texts.iter().try_for_each(|text| client.ask(text))
+    }
+
+    /// Resets what is parked, so that no connection holds the server's port (TIME_WAIT, RFC 9293).
+    pub(crate) fn reset_parked(&self) {
+        for socket in self.parked.iter().flat_map(RefCell::take) {
+            let _ = socket.set_linger(Some(Duration::ZERO)); // it may be closed already
+        }
     }
 }
 
@@ -302,20 +287,25 @@ impl Client<'_> {
 
     fn transmit(&mut self, bytes: &[u8]) -> Checked {
         self.sent.extend_from_slice(bytes);
-        let result = match self.context.spec.is_stream() {
+        let is_stream = self.context.spec.is_stream();
+        let result = match is_stream {
             false => self.context.send_datagram(&self.socket, bytes),
             true => self.context.wait_time().and_then(|wait_time| {
                 self.socket.set_write_timeout(Some(wait_time))?;
                 (&*self.socket).write_all(bytes)
             }),
         };
-        let Err(error) = result else { return Ok(()) };
-        if is_reset(error.kind()) && self.context.spec.is_stream() {
-            self.broken = true; // no failure yet: what the server sent before may explain more
-            return Ok(());
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) if is_stream && is_reset(error.kind()) => {
+                self.broken = true; // no failure yet: what the server sent before may explain more
+                Ok(())
+            }
+            Err(error) => {
+                let actual = self.context.describe(&error, "got.not-read");
+                self.fail(words("expected.read"), actual)
+            }
         }
-        let (actual, kind) = self.context.describe(&error, "got.not-read");
-        Err(self.failure(words("expected.read"), actual, kind).into())
     }
 
     /// Ends this side of the connection; the server's side stays open.
@@ -350,21 +340,20 @@ impl Client<'_> {
 
     /// Receives until this reply is complete. Returns the longest pause between two pieces of it.
     pub(crate) fn expect_pieces(&mut self, mut reply: Reply) -> Checked<Duration> {
-        let mut buffer = vec![0; 65_536];
         let mut actual = Vec::new(); // its beginning
         let (mut longest, mut last) = (Duration::ZERO, None::<Instant>);
         loop {
-            let received = match self.receive(&mut buffer, Duration::MAX) {
-                Ok(Some(len)) => &buffer[..len],
-                end => return Err(self.incomplete(&reply, end.err().as_ref(), &actual).into()),
+            let received = match self.receive_part(actual.is_empty()) {
+                Ok(received) => received,
+                Err(end) => return self.wrong(&reply, &[], &actual, end),
             };
             longest = longest.max(last.map_or(Duration::ZERO, |last| last.elapsed()));
             last = Some(Instant::now());
             let before = reply.matched();
-            let matched = reply.push(received);
+            let matched = reply.push(&received);
             let rest = &received[reply.matched() - before..];
             if actual.len() < 65_536 {
-                actual.extend_from_slice(received);
+                actual.extend_from_slice(&received);
             }
             match matched {
                 Match::Whole => {
@@ -373,7 +362,7 @@ impl Client<'_> {
                     break;
                 }
                 Match::Partial if self.context.spec.is_stream() => {} // a datagram arrives whole
-                _ => return Err(self.different(&reply, rest, &actual).into()),
+                _ => return self.wrong(&reply, rest, &actual, literal("")),
             }
         }
         self.log(match reply.matched() {
@@ -386,6 +375,17 @@ impl Client<'_> {
         Ok(longest)
     }
 
+    /// Returns what arrives next, or why nothing more does.
+    fn receive_part(&mut self, is_first: bool) -> Result<Vec<u8>, Words> {
+        let silence = ["got.nothing-more", "got.nothing"][usize::from(is_first)];
+        match self.receive(Duration::MAX) {
+            Ok(Some(received)) => Ok(received),
+            Ok(None) if self.broken => Err(words("got.reset")),
+            Ok(None) => Err(words("got.end")),
+            Err(error) => Err(self.context.describe(&error, silence)),
+        }
+    }
+
     /// Forgets what was sent: it gets no reply.
     pub(crate) fn forget(&mut self) {
         self.sent.clear();
@@ -393,35 +393,31 @@ impl Client<'_> {
 
     /// Expects the end of the connection, and nothing before it.
     pub(crate) fn expect_end(&mut self) -> Checked {
-        let mut buffer = vec![0; 65_536];
-        let (actual, kind) = match self.receive(&mut buffer, Duration::MAX) {
-            Ok(None) if !self.broken => return Ok(()),
-            Ok(None) => (words("got.reset"), FailureKind::Reset),
-            Ok(Some(len)) => (literal(quote(&buffer[..len])), FailureKind::Different),
-            Err(error) => self.context.describe(&error, "got.nothing"),
+        let actual = match self.receive_part(true) {
+            Err(end) if end.key() == "got.end" => return Ok(()),
+            Ok(received) => literal(quote(&received)),
+            Err(end) => end,
         };
-        Err(self.failure(words("expected.end"), actual, kind).into())
+        self.fail(words("expected.end"), actual)
     }
 
     /// Expects that the server closes, and accepts a reset.
     pub(crate) fn expect_close(&mut self) -> Checked {
         match self.expect_end() {
-            Err(Problem::Failed(failure)) if failure.kind == FailureKind::Reset => Ok(()),
+            Err(Problem::Failed(failure)) if failure.symptom() == "reset" => Ok(()),
             result => result,
         }
     }
 
     /// Expects that nothing follows this reply for a moment.
     pub(crate) fn expect_quiet(&mut self, mut reply: Reply) -> Checked {
-        let mut buffer = vec![0; 65_536];
-        let Ok(Some(len)) = self.receive(&mut buffer, QUIET_PERIOD) else {
+        let Ok(Some(received)) = self.receive(QUIET_PERIOD) else {
             return Ok(());
         };
-        let whole = reply.simplest();
-        reply.push(&[&whole, &buffer[..len]].concat());
+        let actual = [reply.simplest(), received.clone()].concat();
+        reply.push(&actual);
         self.context.steps.borrow_mut().pop(); // the reply is shown with what follows it
-        let actual = [&whole, &buffer[..len]].concat();
-        Err(self.different(&reply, &buffer[..len], &actual).into())
+        self.wrong(&reply, &received, &actual, literal(""))
     }
 
     /// Expects an error reply: ours if the spec wants exactly that, else any sentence that is no echo.
@@ -439,38 +435,32 @@ impl Client<'_> {
         let sentence = self.receive_sentence(&expected)?;
         let prefix = self.context.spec.prefix().as_bytes();
         let text = sentence.strip_prefix(prefix).unwrap_or(&sentence);
-        let marks = ["\u{fffd}", "\\x", "?", good].map(str::as_bytes);
-        let is_echo = text.len() < sentence.len() && text.is_empty() // without the bad bytes
-            || marks
-                .iter()
-                .any(|mark| !mark.is_empty() && text.starts_with(mark));
-        if is_echo || std::str::from_utf8(text).is_err() {
-            let words = words("clue.bad-bytes-echoed");
+        let is_dropped = text.is_empty() && !sentence.is_empty();
+        let mut marks = ["\u{fffd}", "\\x", "?", good].into_iter();
+        let is_echo = marks.any(|mark| !mark.is_empty() && text.starts_with(mark.as_bytes()));
+        if is_echo || is_dropped || std::str::from_utf8(text).is_err() {
             let is_bad = std::str::from_utf8(&self.sent).is_err();
-            let trap = Some("bad-bytes");
-            let clue = is_bad.then_some(Clue { trap, words });
-            let actual = literal(quote(&sentence));
-            let failure = self.failure(expected, actual, FailureKind::Different);
-            return Err(Failure { clue, ..failure }.into());
+            let mut failure = self.failure(expected, literal(quote(&sentence)));
+            failure.clue = is_bad.then(|| (words("clue.bad-bytes-echoed"), Some("bad-bytes")));
+            return Err(failure.into());
         }
         let got = words("step.got").with(quote(&sentence));
         let is_closed = sentence.is_empty();
         self.log(if is_closed { words("step.closed") } else { got });
         self.sent.clear();
-        Ok(!sentence.is_empty())
+        Ok(!is_closed)
     }
 
     /// Receives up to a line ending, the end of the stream, or a moment of silence.
     fn receive_sentence(&mut self, expected: &Words) -> Checked<Vec<u8>> {
-        let mut buffer = vec![0; 65_536];
         let mut sentence = Vec::new();
         loop {
             let within = [QUIET_PERIOD, Duration::MAX][usize::from(sentence.is_empty())];
-            match self.receive(&mut buffer, within) {
-                Ok(Some(len)) => sentence.extend_from_slice(&buffer[..len]),
+            match self.receive(within) {
+                Ok(Some(received)) => sentence.extend_from_slice(&received),
                 Err(error) if sentence.is_empty() && !is_reset(error.kind()) => {
-                    let (actual, kind) = self.context.describe(&error, "got.nothing");
-                    return Err(self.failure(expected.clone(), actual, kind).into());
+                    let actual = self.context.describe(&error, "got.nothing");
+                    return self.fail(expected.clone(), actual);
                 }
                 _ => return Ok(sentence),
             }
@@ -486,22 +476,17 @@ impl Client<'_> {
 
     /// Returns what arrives next, within this time and the limits of the check: `None` is the end of
     /// the stream.
-    pub(crate) fn receive(
-        &mut self,
-        buffer: &mut [u8],
-        within: Duration,
-    ) -> io::Result<Option<usize>> {
+    pub(crate) fn receive(&mut self, within: Duration) -> io::Result<Option<Vec<u8>>> {
         if !self.pending.is_empty() {
-            return self.pending.as_slice().read(buffer).map(|len| {
-                self.pending.drain(..len);
-                Some(len)
-            });
+            return Ok(Some(mem::take(&mut self.pending)));
         }
         let wait_time = self.context.wait_time()?.min(within);
         self.socket.set_read_timeout(Some(wait_time))?;
-        let len = (&*self.socket).read(buffer)?;
-        self.ended |= len == 0 && self.context.spec.is_stream(); // a datagram may be empty
-        Ok(Some(len).filter(|_| !self.ended))
+        let mut received = vec![0; 65_536];
+        let len = (&*self.socket).read(&mut received)?;
+        received.truncate(len);
+        self.ended |= received.is_empty() && self.context.spec.is_stream(); // a datagram may be empty
+        Ok(Some(received).filter(|_| !self.ended))
     }
 
     /// Sends this block again and again without reading, until the server takes no more, or closes, or
@@ -530,14 +515,8 @@ impl Client<'_> {
             return;
         }
         self.end();
-        let mut buffer = vec![0; 65_536];
-        let started = Instant::now();
-        let second = Duration::from_secs(1);
-        while started.elapsed() < 2 * second {
-            let Ok(Some(_)) = self.receive(&mut buffer, second) else {
-                return;
-            };
-        }
+        let (started, second) = (Instant::now(), Duration::from_secs(1));
+        while started.elapsed() < 2 * second && matches!(self.receive(second), Ok(Some(_))) {}
     }
 
     /// Sends lines and reads nothing until the server takes no more, at most these; then goes on
@@ -548,19 +527,13 @@ impl Client<'_> {
         self.context.scene_after(words("step.write-all"));
         let (stream, stall) = (Arc::clone(&self.socket), self.context.limits.stall);
         let _ = stream.set_write_timeout(self.context.wait_time().ok()); // the shutdown ends it, too
-        let plan = Mutex::new((0, lines.len())); // how many bytes are begun, and how many are to be
+        let plan = &Mutex::new((0, lines.len())); // how many bytes are begun, and how many are to be
         thread::scope(|scope| {
             let (progress, written) = mpsc::channel();
-            let (mut writer, shared_plan) = (&*stream, &plan);
-            let begin = move |len: usize| {
-                let (begun, end) = &mut *locked(shared_plan);
-                let is_needed = *begun < *end;
-                *begun += if is_needed { len } else { 0 };
-                is_needed
-            };
+            let mut writer = &*stream;
             scope.spawn(move || {
                 for block in lines.chunks(BLOCK) {
-                    let is_sent = begin(block.len()) && writer.write_all(block).is_ok();
+                    let is_sent = begin(plan, block.len()) && writer.write_all(block).is_ok();
                     if !is_sent || progress.send(()).is_err() {
                         return; // the reader will see why
                     }
@@ -568,7 +541,7 @@ impl Client<'_> {
             });
             while written.recv_timeout(stall).is_ok() {} // until it is stuck, or done
             let sent = {
-                let (begun, end) = &mut *locked(&plan);
+                let (begun, end) = &mut *locked(plan);
                 *end = (*begun + MORE).min(*end);
                 *end
             };
@@ -585,50 +558,44 @@ impl Client<'_> {
     }
 }
 
+/// Takes note that so many more bytes are begun, unless enough of them are.
+fn begin(plan: &Mutex<(usize, usize)>, len: usize) -> bool {
+    let (begun, end) = &mut *locked(plan);
+    let is_needed = *begun < *end;
+    *begun += if is_needed { len } else { 0 };
+    is_needed
+}
+
 /// Failures.
 impl Client<'_> {
-    pub(crate) fn failure(&self, expected: Words, actual: Words, kind: FailureKind) -> Failure {
-        Failure::new(&self.context.steps.borrow(), expected, actual, kind)
+    fn failure(&self, expected: Words, actual: Words) -> Failure {
+        Failure::new(self.context.steps.borrow().clone(), expected, actual)
     }
 
-    /// Something else arrived: `rest` is the last of it, from the first byte that differs.
-    fn different(&self, reply: &Reply, rest: &[u8], actual: &[u8]) -> Failure {
+    pub(crate) fn fail<T>(&self, expected: Words, actual: Words) -> Checked<T> {
+        Err(self.failure(expected, actual).into())
+    }
+
+    /// Something else arrived, of which `rest` is the last, from the first byte that differs; or the reply broke off,
+    /// which `end` says.
+    fn wrong<T>(&self, reply: &Reply, rest: &[u8], actual: &[u8], end: Words) -> Checked<T> {
         let expected = reply.simplest();
         let hello = self.context.echo(self.context.message("hello")).simplest();
         let replies = self.context.replies.borrow();
-        let mut others = replies
-            .iter()
-            .filter(|(_, other)| other == actual && *other != expected);
-        let words = match others.next() {
+        let is_it = |(_, other): &&(usize, Vec<u8>)| other == actual && *other != expected;
+        let clue = match replies.iter().find(is_it) {
             Some((client, _)) if *client == self.number => Some(words("clue.previous-reply")),
             Some((client, _)) => Some(words("clue.other-client").with(client)),
             None => (actual == hello && actual != expected).then(|| words("clue.first-message")),
         };
-        let clue = words.map(|words| Clue { trap: None, words });
-        let failure = self.failure(literal(""), literal(""), FailureKind::Different);
-        Failure {
-            difference: Some(reply.difference(rest)),
-            clue: clue.or_else(|| find_clue(&self.sent, &expected, actual)),
-            ..failure
-        }
-    }
-
-    /// The reply broke off, by an error or, without one, by the end of the stream.
-    fn incomplete(&self, reply: &Reply, error: Option<&io::Error>, actual: &[u8]) -> Failure {
-        let expected = reply.simplest();
-        let silence = ["got.nothing", "got.nothing-more"][usize::from(!actual.is_empty())];
-        let (end, kind) = match error {
-            Some(error) => self.context.describe(error, silence),
-            None if self.broken => (words("got.reset"), FailureKind::Reset),
-            None => (words("got.end"), FailureKind::Ended),
+        let is_shown = !actual.is_empty() || end == literal("");
+        let mut failure = self.failure(literal(quote(&expected)), end);
+        failure.difference = is_shown.then(|| reply.difference(rest));
+        failure.clue = match clue {
+            Some(words) => Some((words, None)),
+            None => find_clue(&self.sent, &expected, actual),
         };
-        let difference = (!actual.is_empty()).then(|| reply.difference(&[]));
-        let clue = find_clue(&self.sent, &expected, actual);
-        Failure {
-            difference,
-            clue,
-            ..self.failure(literal(quote(&expected)), end, kind)
-        }
+        Err(failure.into())
     }
 }
 

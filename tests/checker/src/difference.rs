@@ -1,9 +1,8 @@
 use common::trace::{escape, escape_bytes};
-use encoding_rs::{EUC_KR, UTF_16BE, UTF_16LE};
+use encoding_rs::{EUC_KR, Encoding, UTF_16BE, UTF_16LE};
 use unicode_normalization::UnicodeNormalization;
 use unicode_width::UnicodeWidthStr;
 
-use crate::failure::Clue;
 use crate::words::{Words, thousands, words};
 
 /// Where a reply begins to differ from what a good server replies.
@@ -64,9 +63,12 @@ impl Difference {
     pub(crate) fn place(&self) -> Words {
         match self.offset {
             0 => words("difference.first"),
-            right => words("difference.place")
-                .with(thousands(right + 1))
-                .with(thousands(right)),
+            right => {
+                let numbers = [right + 1, right].map(thousands);
+                numbers
+                    .into_iter()
+                    .fold(words("difference.place"), Words::with)
+            }
         }
     }
 }
@@ -83,12 +85,8 @@ fn cut_character(bytes: &[u8]) -> usize {
 fn units(bytes: &[u8]) -> Vec<String> {
     let mut units = Vec::new();
     for chunk in bytes.utf8_chunks() {
-        units.extend(
-            chunk
-                .valid()
-                .chars()
-                .map(|character| escape(character.encode_utf8(&mut [0; 4]))),
-        );
+        let characters = chunk.valid().chars();
+        units.extend(characters.map(|character| escape(character.encode_utf8(&mut [0; 4]))));
         units.extend(chunk.invalid().chunks(1).map(escape_bytes));
     }
     units
@@ -118,22 +116,14 @@ fn fitting<'a>(units: impl Iterator<Item = &'a String>, width: usize) -> usize {
 /// Returns bytes as text in quotes, escaped, and abbreviated in the middle if they are many.
 pub(crate) fn quote(bytes: &[u8]) -> String {
     let ends = 4 * SHOWN + 3;
-    let (beginning, end) = (
-        units(&bytes[..bytes.len().min(2 * ends)]),
-        bytes.len().saturating_sub(ends),
-    );
+    let beginning = units(&bytes[..bytes.len().min(2 * ends)]);
     if bytes.len() <= 2 * ends && fitting(beginning.iter(), 2 * SHOWN) == beginning.len() {
         return format!("\"{}\"", beginning.concat());
     }
-    let end = units(&bytes[end..]);
-    let first = &beginning[..fitting(beginning.iter(), SHOWN)];
-    let last = &end[end.len() - fitting(end.iter().rev(), SHOWN)..];
-    format!(
-        "\"{}…{}\" ({} B)",
-        first.concat(),
-        last.concat(),
-        thousands(bytes.len())
-    )
+    let end = units(&bytes[bytes.len().saturating_sub(ends)..]);
+    let first = beginning[..fitting(beginning.iter(), SHOWN)].concat();
+    let last = end[end.len() - fitting(end.iter().rev(), SHOWN)..].concat();
+    format!("\"{first}…{last}\" ({} B)", thousands(bytes.len()))
 }
 
 /// What a mistake leaves in a reply, and which trap that is.
@@ -143,34 +133,31 @@ const MARKS: [(&str, &str); 3] = [
     ("b\"", "bytes-not-text"),
 ];
 
-/// Returns what a wrong reply betrays, unless what was sent looks like that itself.
-pub(crate) fn find_clue(sent: &[u8], expected: &[u8], actual: &[u8]) -> Option<Clue> {
+/// Returns what a wrong reply betrays, unless what was sent looks like that itself, and which trap that is, if any.
+pub(crate) fn find_clue(
+    sent: &[u8],
+    expected: &[u8],
+    actual: &[u8],
+) -> Option<(Words, Option<&'static str>)> {
     let [sent, text] = [sent, actual].map(String::from_utf8_lossy);
-    if let Some((_, trap)) = MARKS
-        .iter()
-        .find(|(mark, _)| text.contains(mark) && !sent.contains(mark))
-    {
-        return Some(Clue {
-            trap: Some(trap),
-            words: words(format!("trap.{trap}")),
-        });
+    let is_betrayed = |mark: &str| text.contains(mark) && !sent.contains(mark);
+    if let Some((_, trap)) = MARKS.iter().find(|(mark, _)| is_betrayed(mark)) {
+        return Some((words(format!("trap.{trap}")), Some(trap)));
     }
+    let is_with = |end: &[u8]| [expected, end].concat() == actual;
     let words = match actual {
-        _ if actual == [expected, b"\n"].concat() || actual == [expected, b"\r\n"].concat() => {
-            words("clue.newline-added")
-        }
+        _ if is_with(b"\n") || is_with(b"\r\n") => words("clue.newline-added"),
         _ if [actual, b"\n"].concat() == expected => words("clue.newline-dropped"),
-        _ if !expected.is_empty() && actual == expected.repeat(2) => words("clue.doubled"),
+        _ if !expected.is_empty() && is_with(expected) => words("clue.doubled"),
         _ => encoding_clue(expected, actual).or_else(|| changed_clue(expected, actual))?,
     };
-    Some(Clue { trap: None, words })
+    Some((words, None))
 }
 
 /// Returns the sentence if a few bytes of a long reply are changed.
 fn changed_clue(expected: &[u8], actual: &[u8]) -> Option<Words> {
-    let changed = expected
-        .iter()
-        .zip(actual)
+    let pairs = expected.iter().zip(actual);
+    let changed = pairs
         .filter(|(expected, actual)| expected != actual)
         .count();
     let is_alike = expected.len() == actual.len() && expected.len() > 100 * changed;
@@ -179,25 +166,23 @@ fn changed_clue(expected: &[u8], actual: &[u8]) -> Option<Words> {
 
 /// Returns the sentence if these bytes are the expected text, but encoded or spelled otherwise.
 pub(crate) fn encoding_clue(expected: &[u8], actual: &[u8]) -> Option<Words> {
-    let expected = std::str::from_utf8(expected)
-        .ok()
-        .filter(|expected| !expected.is_empty())?;
+    let expected = std::str::from_utf8(expected).ok()?;
     let Ok(text) = std::str::from_utf8(actual) else {
-        let decodes = |encoding: &&'static encoding_rs::Encoding| {
-            encoding
-                .decode_without_bom_handling_and_without_replacement(actual)
-                .is_some_and(|text| text == expected)
+        let decode = Encoding::decode_without_bom_handling_and_without_replacement;
+        let is_it = |(encoding, _): &(&'static Encoding, &str)| {
+            decode(encoding, actual).is_some_and(|text| text == expected)
         };
-        let encoding = [EUC_KR, UTF_16LE, UTF_16BE].into_iter().find(decodes)?;
-        let name = if encoding == EUC_KR {
-            "CP949"
-        } else {
-            encoding.name()
-        };
+        let encodings = [
+            (EUC_KR, "CP949"),
+            (UTF_16LE, "UTF-16LE"),
+            (UTF_16BE, "UTF-16BE"),
+        ];
+        let (_, name) = encodings.into_iter().find(is_it)?;
         return Some(words("clue.encoding").with(name));
     };
     if text.contains('\u{a0}') && text.replace('\u{a0}', " ") == expected {
         return Some(words("clue.no-break-space").with(text.find('\u{a0}').unwrap_or(0)));
     }
-    (text != expected && text.nfc().eq(expected.nfc())).then(|| words("clue.normalization"))
+    let is_same = text != expected && text.nfc().eq(expected.nfc());
+    is_same.then(|| words("clue.normalization"))
 }

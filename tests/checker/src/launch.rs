@@ -2,7 +2,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{self, Child, Stdio};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -175,7 +175,7 @@ impl Program {
     }
 
     /// Ends it, and returns what it left behind.
-    pub(crate) fn end(self, status: Option<String>) -> ProgramEnd {
+    pub(crate) fn end(&self, status: Option<String>) -> ProgramEnd {
         self.kill();
         // Both readers are done once every holder of the pipes has ended.
         let _ = self.closed.recv_timeout(Duration::from_millis(500));
@@ -185,9 +185,10 @@ impl Program {
     }
 
     fn kill(&self) {
-        end_tree(self.child.borrow().id());
-        let _ = self.child.borrow_mut().wait(); // it may have been waited for
-        *locked(&self.running) = None;
+        if let Some(id) = locked(&self.running).take() {
+            end_tree(id);
+            let _ = self.child.borrow_mut().wait(); // it may have been waited for
+        }
     }
 }
 
@@ -224,11 +225,16 @@ pub(crate) fn is_free(address: SocketAddr, is_stream: bool) -> bool {
     socket.is_ok_and(|socket| socket.bind(&address.into()).is_ok())
 }
 
-/// Returns `true` if a server listens there already.
-pub(crate) fn is_taken(address: SocketAddr, is_stream: bool) -> bool {
-    if !is_stream {
-        return UdpSocket::bind(address).is_err();
+/// Returns `true` if another server keeps this address: the last program may take a moment to end.
+pub(crate) fn is_occupied(address: SocketAddr, is_stream: bool) -> bool {
+    let started = Instant::now();
+    // Connections of a server that has ended may linger there, and hold the port as well.
+    let is_kept = || !is_stream || TcpStream::connect(address).is_ok();
+    while !is_free(address, is_stream) && is_kept() {
+        if started.elapsed() > Duration::from_secs(1) {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(20)); // nothing reports that a port becomes free
     }
-    // On Unix this bind succeeds while connections of an ended server only linger there.
-    TcpListener::bind(address).is_err() && TcpStream::connect(address).is_ok()
+    false
 }

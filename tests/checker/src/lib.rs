@@ -21,12 +21,12 @@ mod spec;
 mod words;
 
 pub use check::{CHECKS, Check, TRAPS};
-pub use classify::Classification;
+pub use classify::{Classification, Found};
 pub use client::CheckContext;
 pub use failure::{Checked, Failure, Problem, Verdict};
 pub use launch::{Command, locked};
 pub use reply::{Match, Reply};
-pub use report::{Report, wrap};
+pub use report::{Report, counts, wrap};
 pub use runner::{Event, run};
 pub use spec::{Framing, LIMITS, Limits, Pattern, ServerSpec, Target};
 pub use words::{Language, Words, words};

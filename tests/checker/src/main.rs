@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use checker::{
-    CHECKS, Check, Classification, Command, Event, Framing, LIMITS, Language, Limits, Pattern,
-    Problem, Report, ServerSpec, Target, Verdict, Words, locked, words, wrap,
+    CHECKS, Check, Command, Event, Found, Framing, LIMITS, Language, Limits, Pattern, Problem,
+    Report, ServerSpec, Target, Verdict, Words, locked, words, wrap,
 };
 use clap::Parser;
 use common::addr::{Address, DEFAULT_ADDRESS};
@@ -73,14 +73,10 @@ struct Cli {
 }
 
 fn parse_seconds(typed: &str) -> Result<Duration, String> {
-    let seconds = typed
-        .parse()
-        .ok()
-        .filter(|seconds| (0.001..86_400.0).contains(seconds));
-    let error = "write a number of seconds, such as 5 or 0.5";
-    seconds
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| error.to_owned())
+    match typed.parse() {
+        Ok(seconds) if (0.001..86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("write a number of seconds, such as 5 or 0.5".to_owned()),
+    }
 }
 
 fn main() -> ExitCode {
@@ -132,9 +128,8 @@ fn choose(spec: &ServerSpec, only: &[String]) -> Result<Vec<&'static Check>, Str
     let applicable = CHECKS.iter().filter(|check| (check.applies_to)(spec));
     for name in only {
         if !CHECKS.iter().any(|check| check.is_called(name)) {
-            let names = CHECKS
-                .iter()
-                .flat_map(|check| [Some(check.name), check.trap()]);
+            let checks = CHECKS.iter();
+            let names = checks.flat_map(|check| [Some(check.name), check.trap()]);
             let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
             let nearest = names.flatten().min_by_key(distance).unwrap_or_default();
             return Err(format!(
@@ -145,14 +140,10 @@ fn choose(spec: &ServerSpec, only: &[String]) -> Result<Vec<&'static Check>, Str
             return Err(format!("the check {name} does not apply to {spec}"));
         }
     }
-    let is_named = |check: &&Check| only.iter().any(|name| check.is_called(name));
-    Ok(applicable
-        .filter(|check| only.is_empty() || is_named(check))
-        .collect())
+    let is_named = |check: &Check| only.iter().any(|name| check.is_called(name));
+    let is_wanted = |check: &&Check| only.is_empty() || is_named(check);
+    Ok(applicable.filter(is_wanted).collect())
 }
-
-/// What the checks found, or what stands in the place of the server.
-type Found = Result<Vec<Verdict>, Box<Classification>>;
 
 /// Tries each address that the name has, until a server is there.
 fn check(
@@ -190,16 +181,16 @@ fn check(
         absent.push((session, found));
     }
     // "Nothing listens" tells more than that this machine has no such address.
-    let is_refused = |(_, found): &(Session<'_>, Found)| {
+    let is_refused = |found: &Found<_>| {
         found
             .as_ref()
             .is_err_and(|found| found.class() == "refused")
     };
-    let telling = absent.iter().position(is_refused).unwrap_or(0);
-    let telling = absent
-        .get_mut(telling)
-        .map(|(session, found)| session.finish(found));
-    telling.ok_or_else(|| "the name has no address".to_owned())
+    absent.sort_by_key(|(_, found)| !is_refused(found));
+    match absent.first_mut() {
+        Some((session, found)) => Ok(session.finish(found)),
+        None => Err("the name has no address".to_owned()),
+    }
 }
 
 /// One run of the checks, as it is printed.
@@ -240,10 +231,7 @@ impl<'a> Session<'a> {
                 self.progress.show(&words.say(self.report.0));
             }
             Event::Classified(_) if self.cli.json => {}
-            Event::Classified(found) => {
-                let found = self.report.classification(found);
-                self.print(&format!("{found}\n"));
-            }
+            Event::Classified(found) => self.print(&(self.report.classification(found) + "\n")),
             Event::Finished(verdict) if self.cli.json => self.print(&self.report.json(verdict)),
             Event::Finished(verdict) => self.mark(verdict),
         }
@@ -281,7 +269,7 @@ impl<'a> Session<'a> {
     }
 
     /// Prints the first failure in full, or with `--verbose` every one, and the count.
-    fn finish(&mut self, found: &Found) -> ExitCode {
+    fn finish(&mut self, found: &Found<Vec<Verdict>>) -> ExitCode {
         self.progress.hide();
         match found {
             _ if self.cli.json => {
@@ -297,14 +285,9 @@ impl<'a> Session<'a> {
             }
             Err(found) => self.print(&self.report.classification(found)),
         }
-        match found {
+        match found.as_deref().map(checker::counts) {
+            Ok([passed, 0, _]) if passed > 0 => ExitCode::SUCCESS,
             Err(found) if found.is_unreachable => ExitCode::from(2),
-            Ok(verdicts)
-                if verdicts.iter().any(|verdict| verdict.outcome.is_ok())
-                    && !verdicts.iter().any(Verdict::is_failed) =>
-            {
-                ExitCode::SUCCESS
-            }
             _ => ExitCode::FAILURE,
         }
     }
@@ -315,9 +298,11 @@ impl<'a> Session<'a> {
         for verdict in verdicts {
             if let Err(Problem::Failed(failure)) = &verdict.outcome {
                 if explained == 0 || self.cli.verbose {
-                    let explanation = self.report.explain(verdict.check, failure);
-                    print(&format!("\n{explanation}"));
                     explained += 1;
+                    print(&format!(
+                        "\n{}",
+                        self.report.explain(verdict.check, failure)
+                    ));
                 }
             }
         }
@@ -364,9 +349,8 @@ impl Progress {
 /// nothing about the checks, and the exit status still tells how they went.
 fn print(text: &str) {
     let mut stdout = anstream::stdout().lock();
-    let _ = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
+    let written = stdout.write_all(text.as_bytes());
+    let _ = written.and_then(|()| stdout.flush());
 }
 
 fn print_error(sentence: &str) {

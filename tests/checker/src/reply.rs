@@ -44,11 +44,11 @@ pub enum Match {
 
 /// How far one reading has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    /// This many bytes of the prefix have arrived, where it precedes this byte of the text.
-    InPrefix { arrived: usize, text: usize },
-    /// This many bytes of the text have arrived. A character is due right after a prefix.
-    InText { text: usize, due: bool },
+struct Place {
+    /// So many bytes of the text have arrived.
+    text: usize,
+    /// After them, so many bytes of a prefix.
+    prefix: usize,
 }
 
 impl Reply {
@@ -64,9 +64,10 @@ impl Reply {
             text: text.into(),
             ..Reply::default()
         };
-        if !reply.text.is_empty() {
-            reply.places = vec![reply.after_prefix(0, 0)];
-        }
+        let start = Place { text: 0, prefix: 0 };
+        reply
+            .places
+            .extend((!reply.text.is_empty()).then_some(start));
         reply
     }
 
@@ -104,15 +105,20 @@ impl Reply {
 
     /// Compares bytes that can only be the text, up to where a prefix may begin. Returns their number.
     fn skip(&mut self, bytes: &[u8]) -> usize {
-        let [Place::InText { text, due }] = &mut self.places[..] else {
+        let [mut place] = self.places[..] else {
             return 0;
         };
+        if self.is_in_prefix(place) {
+            return 0;
+        }
         let first = self.prefix.first();
-        let rest = &self.text[*text..self.text.len() - 1]; // `step` handles the end
+        let rest = &self.text[place.text..self.text.len() - 1]; // `step` handles the end
         let is_text = |(byte, expected): &(&u8, &u8)| byte == expected && Some(*byte) != first;
         let same = bytes.iter().zip(rest).take_while(is_text).count();
-        *text += same;
-        *due &= same == 0;
+        if same > 0 {
+            (place.text, place.prefix) = (place.text + same, 0);
+        }
+        self.places[0] = place;
         self.matched += same;
         same
     }
@@ -126,10 +132,7 @@ impl Reply {
             return;
         }
         self.matched += 1;
-        if places.contains(&Place::InText {
-            text: self.text.len(),
-            due: false,
-        }) {
+        if places.iter().any(|place| place.text == self.text.len()) {
             places.clear();
         }
         places.sort_unstable();
@@ -137,34 +140,30 @@ impl Reply {
         self.places = places;
     }
 
-    fn after_prefix(&self, arrived: usize, text: usize) -> Place {
-        match arrived == self.prefix.len() {
-            true => Place::InText { text, due: true },
-            false => Place::InPrefix { arrived, text },
-        }
+    /// Returns `true` if the next byte is one of the prefix. The first chunk has one, too.
+    fn is_in_prefix(&self, place: Place) -> bool {
+        (place.text == 0 || place.prefix > 0) && place.prefix < self.prefix.len()
     }
 
-    /// Returns where a reading is after one more byte: in the text, at the start of a prefix, or both.
+    /// Returns where a reading is after one more byte: in the text, in a prefix, or both.
     fn follow(&self, place: Place, byte: u8) -> [Option<Place>; 2] {
-        match place {
-            Place::InPrefix { arrived, text } => {
-                let next = self.after_prefix(arrived + 1, text);
-                [(self.prefix[arrived] == byte).then_some(next), None]
-            }
-            Place::InText { text, due } => {
-                let goes_on = self.text.get(text) == Some(&byte);
-                let is_character = self.text.get(text).is_some_and(|byte| byte & 0xC0 != 0x80);
-                let begins = !due && is_character && self.prefix.first() == Some(&byte);
-                let next = Place::InText {
-                    text: text + 1,
-                    due: false,
-                };
-                [
-                    goes_on.then_some(next),
-                    begins.then(|| self.after_prefix(1, text)),
-                ]
-            }
+        let Place { text, prefix } = place;
+        let longer = Place {
+            text,
+            prefix: prefix + 1,
+        };
+        if self.is_in_prefix(place) {
+            return [(self.prefix[prefix] == byte).then_some(longer), None];
         }
+        let next = Place {
+            text: text + 1,
+            prefix: 0,
+        };
+        // A character is due right after a prefix, so there no other begins.
+        let is_character = self.text[text] & 0xC0 != 0x80 && prefix == 0;
+        let begins = is_character && self.prefix.first() == Some(&byte);
+        let goes_on = self.text[text] == byte;
+        [goes_on.then_some(next), begins.then_some(longer)]
     }
 
     /// Returns the simplest of the right replies.
@@ -174,13 +173,16 @@ impl Reply {
 
     /// Returns where what arrived differs; `last` is the last of it.
     pub(crate) fn difference(&self, last: &[u8]) -> Difference {
-        let expected = match self.places.last() {
-            Some(Place::InPrefix { arrived, text }) => {
-                [&self.prefix[*arrived..], &self.text[*text..]].concat()
-            }
-            Some(Place::InText { text, .. }) => self.text[*text..].to_vec(),
-            None => Vec::new(),
+        let rest = |place: &Place| {
+            let is_in_prefix = self.is_in_prefix(*place);
+            let prefix = if is_in_prefix {
+                &self.prefix[place.prefix..]
+            } else {
+                &[]
+            };
+            [prefix, &self.text[place.text..]].concat()
         };
+        let expected = self.places.last().map(rest).unwrap_or_default();
         Difference::new(self.matched, &self.tail, &expected, last)
     }
 }

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
 use crate::check::Check;
-use crate::classify::Classification;
+use crate::classify::{Classification, Found};
 use crate::difference::Difference;
 use crate::failure::{Failure, Problem, ProgramEnd, Step, Verdict};
 use crate::words::{Language, Words, words};
@@ -205,7 +205,7 @@ pub fn wrap(text: &str, indent: usize) -> String {
 }
 
 /// Returns how many passed, how many failed, and how many were not tried.
-fn counts(verdicts: &[Verdict]) -> [usize; 3] {
+pub fn counts(verdicts: &[Verdict]) -> [usize; 3] {
     let count = |is: fn(&&Verdict) -> bool| verdicts.iter().filter(is).count();
     let passed = count(|verdict| verdict.outcome.is_ok());
     let failed = count(|verdict| verdict.is_failed());
@@ -265,15 +265,12 @@ impl Report {
     }
 
     /// The last line: how many of which, or what the server is instead.
-    pub fn json_summary(self, result: &Result<Vec<Verdict>, Box<Classification>>) -> Value {
+    pub fn json_summary(self, result: &Found<Vec<Verdict>>) -> Value {
         let [passed, failed, not_run] = counts(result.as_deref().unwrap_or_default());
         let stopped = result.as_ref().err().map(|found| {
             let sides = found.difference.as_ref().map(Difference::show);
-            let sentences: Vec<_> = found
-                .sentences
-                .iter()
-                .map(|words| words.say(self.0))
-                .collect();
+            let sentences = found.sentences.iter().map(|words| words.say(self.0));
+            let sentences: Vec<_> = sentences.collect();
             json!({
                 "class": found.class(),
                 "sentence": sentences.join(" "),

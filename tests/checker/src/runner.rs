@@ -3,10 +3,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::check::Check;
-use crate::classify::{Classification, classify};
-use crate::client::{CheckContext, reset_all};
+use crate::classify::{Classification, Found, classify};
+use crate::client::CheckContext;
 use crate::failure::{Checked, Failure, Problem, ProgramEnd, Verdict};
-use crate::launch::{Command, fresh_port, is_free, is_taken};
+use crate::launch::{Command, fresh_port, is_free, is_occupied};
 use crate::spec::Target;
 use crate::words::{Words, words};
 
@@ -23,9 +23,6 @@ pub enum Event<'a> {
     Finished(&'a Verdict),
 }
 
-/// Either a result, or what stands in the place of the server.
-type Found<T> = Result<T, Box<Classification>>;
-
 /// Finds out what the server is, and puts it through those of these checks that apply to it.
 ///
 /// # Errors
@@ -36,12 +33,11 @@ pub fn run(
     checks: &[&'static Check],
     mut on_event: impl FnMut(Event<'_>),
 ) -> Found<Vec<Verdict>> {
-    let (on_event, skip, verdicts) = (&mut on_event, None, Vec::new());
     let mut runner = Runner {
         target,
-        on_event,
-        skip,
-        verdicts,
+        on_event: &mut on_event,
+        skip: None,
+        verdicts: Vec::new(),
     };
     let is_exact = runner.classify()?;
     let is_applicable = |check: &&&'static Check| (check.applies_to)(&target.spec);
@@ -87,11 +83,11 @@ impl Runner<'_> {
             Ok(Ok(is_exact)) => return Ok(is_exact),
             Ok(Err(found)) => found,
             Err(Problem::Failed(failure)) => unreachable(*failure, program.as_ref()),
-            Err(Problem::NotRun(why)) => Classification::new(why, true),
+            Err(Problem::NotRun(why)) => Classification::unreachable(why),
         };
         found.program = program;
         if found.is_unreachable || !self.target.all {
-            return Err(Box::new(found));
+            return Err(found);
         }
         (self.on_event)(Event::Classified(&found));
         Ok(false)
@@ -150,9 +146,11 @@ impl Runner<'_> {
         let (address, is_stream) = (self.target.address, self.target.spec.is_stream());
         let Some(command) = &self.target.start else {
             let context = CheckContext::new(self.target, address, None);
-            return Ok((run(&context), context.has_reached(), None));
+            return Ok((run(&context), context.reached.get(), None));
         };
-        for is_last in [false, false, true] {
+        let mut tries = 0;
+        loop {
+            tries += 1;
             let address = match command.takes_port() {
                 true => fresh_port(address, is_stream),
                 false => address,
@@ -161,7 +159,7 @@ impl Runner<'_> {
             let (_, was_reached, program) = &attempt;
             let program = program.as_ref();
             let has_died = program.is_some_and(|program| program.status.is_some());
-            if *was_reached || !has_died || is_last {
+            if *was_reached || !has_died || tries == 3 {
                 return Ok(attempt);
             }
             // It could not be bound to its port, or it ends whatever that is: the last try shows it.
@@ -171,7 +169,6 @@ impl Runner<'_> {
                 thread::sleep(Duration::from_millis(500)); // nothing reports the end of TIME_WAIT
             }
         }
-        Err(stop(words("class.occupied").with(address)))
     }
 
     fn start_and_run<T>(
@@ -181,17 +178,17 @@ impl Runner<'_> {
         run: &impl Fn(&CheckContext<'_>) -> Checked<T>,
     ) -> Found<Attempt<T>> {
         if is_occupied(address, self.target.spec.is_stream()) {
-            return Err(stop(words("class.occupied").with(address)));
+            let why = words("class.occupied").with(address);
+            return Err(Classification::unreachable(why));
         }
-        let program = command.start(address).map_err(stop)?;
+        let program = command.start(address);
+        let program = program.map_err(Classification::unreachable)?;
         let context = CheckContext::new(self.target, address, Some(&program));
         let result = run(&context);
-        let was_reached = context.has_reached();
-        let parked = context.take_parked();
         let wait = result.is_err().then(|| program.status_within(CRASH_TIME));
         let program = Some(program.end(wait.flatten()));
-        reset_all(&parked);
-        Ok((result, was_reached, program))
+        context.reset_parked();
+        Ok((result, context.reached.get(), program))
     }
 }
 
@@ -201,32 +198,16 @@ const CRASH_TIME: Duration = Duration::from_millis(400);
 /// TIME_WAIT lasts 60 s on Linux, less on macOS, and longer where it is configured so.
 const PORT_TIMEOUT: Duration = Duration::from_secs(120);
 
-fn stop(why: Words) -> Box<Classification> {
-    Box::new(Classification::new(why, true))
-}
-
 /// Says what stands there if the first client does not get as far as a reply.
-fn unreachable(failure: Failure, program: Option<&ProgramEnd>) -> Classification {
+fn unreachable(failure: Failure, program: Option<&ProgramEnd>) -> Box<Classification> {
     let status = program.map(|program| program.status.as_deref());
     let sentence = match (failure.symptom(), status) {
         ("refused", Some(Some(status))) => words("class.program-ended").with(status),
         ("refused", Some(None)) => words("class.program-does-not-listen"),
         ("refused", None) => words("class.refused"),
-        ("silent", _) => return Classification::new(words("class.not-accepted"), false),
-        ("ended" | "reset", _) => return Classification::new(words("class.ended"), false),
+        ("silent", _) => return Classification::new(words("class.not-accepted")),
+        ("ended" | "reset", _) => return Classification::new(words("class.ended")),
         _ => failure.actual,
     };
-    Classification::new(sentence, true)
-}
-
-/// Returns `true` if another server keeps this address: the last program may take a moment to end.
-fn is_occupied(address: SocketAddr, is_stream: bool) -> bool {
-    let started = Instant::now();
-    while !is_free(address, is_stream) && is_taken(address, is_stream) {
-        if started.elapsed() > Duration::from_secs(1) {
-            return true;
-        }
-        thread::sleep(Duration::from_millis(20)); // nothing reports that a port becomes free
-    }
-    false
+    Classification::unreachable(sentence)
 }

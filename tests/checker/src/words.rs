@@ -1,6 +1,6 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use clap::ValueEnum;
 
@@ -63,30 +63,25 @@ impl Words {
         if self.key.is_empty() {
             return self.arguments.concat();
         }
-        let Some([english, korean]) = sentences().get(self.key.as_str()) else {
+        let Some([english, korean]) = SENTENCES.get(self.key.as_str()) else {
             return self.key.clone(); // a test holds that every key has its sentence
         };
-        let sentence = match language {
-            Language::En => *english,
-            Language::Ko => *korean,
-        };
+        let is_english = language == Language::En;
+        let sentence = if is_english { english } else { korean };
         let arguments = self.arguments.iter().enumerate();
-        arguments.fold(sentence.to_owned(), |sentence, (number, argument)| {
+        arguments.fold((*sentence).to_owned(), |sentence, (number, argument)| {
             sentence.replace(&format!("{{{number}}}"), argument)
         })
     }
 }
 
-/// Returns the table: under each key the English sentence and the Korean one.
-fn sentences() -> &'static HashMap<&'static str, [&'static str; 2]> {
-    static TABLE: OnceLock<HashMap<&str, [&str; 2]>> = OnceLock::new();
-    TABLE.get_or_init(|| {
-        let lines = include_str!("sentences.txt").lines().map(str::trim_start);
-        let mut lines = lines.filter(|line| !(line.is_empty() || line.starts_with('#')));
-        let mut entry = || Some((lines.next()?, [lines.next()?, lines.next()?]));
-        std::iter::from_fn(&mut entry).collect()
-    })
-}
+/// Under each key the English sentence and the Korean one.
+pub(crate) static SENTENCES: LazyLock<BTreeMap<&str, [&str; 2]>> = LazyLock::new(|| {
+    let lines = include_str!("sentences.txt").lines().map(str::trim_start);
+    let mut lines = lines.filter(|line| !(line.is_empty() || line.starts_with('#')));
+    let entry = || Some((lines.next()?, [lines.next()?, lines.next()?]));
+    std::iter::from_fn(entry).collect()
+});
 
 /// Formats a number with commas between its thousands.
 pub(crate) fn thousands(number: usize) -> String {
@@ -110,14 +105,14 @@ mod tests {
         let named = sources.split("words(\"").skip(1);
         let named = named.filter_map(|rest| Some(rest.split('"').next()?.to_owned()));
         let mut keys: Vec<_> = named.filter(|key| key.contains('.')).collect();
-        keys.extend(TRAPS.map(|trap| format!("trap.{trap}")));
+        keys.extend(TRAPS.iter().map(|trap| format!("trap.{trap}")));
         let checks = CHECKS.iter();
         keys.extend(checks.flat_map(|check| [check.action().key, check.expected().key]));
         for key in &keys {
-            assert!(sentences().contains_key(&**key), "no sentence for {key}");
+            assert!(SENTENCES.contains_key(&**key), "no sentence for {key}");
         }
         let fields = |text: &str| ["{0}", "{1}", "{2}", "{3}"].map(|field| text.contains(field));
-        for (key, [english, korean]) in sentences() {
+        for (key, [english, korean]) in SENTENCES.iter() {
             let is_named = sources.contains(&format!("\"{key}\""));
             let is_used = is_named || keys.iter().any(|used| used == key);
             assert!(is_used, "nothing says {key}");

@@ -391,6 +391,15 @@ impl DerefMut for Server {
     }
 }
 
+/// Runs a test for each of these at the same time: most tests wait most of the time.
+pub fn in_parallel<T: Send>(items: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
+    thread::scope(|scope| {
+        for item in items {
+            scope.spawn(|| test(item));
+        }
+    });
+}
+
 /// Connects to a TCP server. Reads and writes have the deadline.
 pub fn connect(address: impl ToSocketAddrs) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the server accepts connections");

@@ -3,12 +3,13 @@ use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use suite::{PREFIX, Process, Server, assert_contains, connect, connect_udp};
-use suite::{read_to_end, request, run, words};
+use suite::{in_parallel, read_to_end, request, run, words};
 
 use crate::cases::free_address;
 
 pub const PROGRAMS: [&str; 3] = ["tcp-echo", "udp-echo", "threaded-echo"];
 pub const TCP_PROGRAMS: [&str; 2] = ["tcp-echo", "threaded-echo"];
+pub const TCP_SERVERS: [&str; 3] = ["tcp-echo", "threaded-echo", "threaded-echo --workers 1"];
 pub const SERVER_IS_FULL: &str = "error: server is full, try again later\n";
 
 /// Runs the client of a program against a server, with these arguments.
@@ -88,6 +89,69 @@ fn large_input_deadlocks_no_client() {
 }
 
 #[test]
+fn idle_client_gets_error_and_is_closed() {
+    for program in TCP_PROGRAMS {
+        let server = Server::start(format!("{program} --idle-timeout 0.05"));
+        let client = connect(server.address);
+        request(&client, "a");
+        let error = "error: nothing has arrived for 0.05 s\n";
+        assert_eq!(read_to_end(&client), error);
+    }
+}
+
+#[test]
+fn lingering_close_holds_up_no_client() {
+    let server = Server::start("tcp-echo");
+    let started = Instant::now();
+    // A lingering close takes 300 ms, and these clients stay connected.
+    let clients = (0..20).map(|_| {
+        let mut client = connect(server.address);
+        client.write_all(b"\xff").unwrap();
+        assert_contains(&read_to_end(&client), &["error: not UTF-8"]);
+        client
+    });
+    let clients: Vec<_> = clients.collect();
+    assert!(started.elapsed() < Duration::from_secs(4));
+    drop(clients);
+}
+
+fn udp_server() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(suite::DEADLINE)).unwrap();
+    socket
+}
+
+#[test]
+fn udp_client_takes_only_own_reply() {
+    let (server, stranger) = (udp_server(), udp_server());
+    let address = server.local_addr().unwrap();
+    let line = format!("udp-echo client -a {address} --timeout 60 --retries 0");
+    let mut client = Process::spawn(words(line));
+    client.type_text("1\n").unwrap();
+    let (_, first) = server.recv_from(&mut [0; 9]).unwrap();
+    stranger.send_to(b"wrong", first).unwrap();
+    server.send_to(b"one", first).unwrap();
+    assert_eq!(client.line(), "one");
+    client.type_text("2\n").unwrap();
+    let (_, second) = server.recv_from(&mut [0; 9]).unwrap();
+    let _ = server.send_to(b"one, late", first); // its socket may be closed
+    server.send_to(b"two", second).unwrap();
+    assert_eq!(client.line(), "two");
+}
+
+#[test]
+fn udp_client_resends_as_often_as_it_says() {
+    let silent = udp_server();
+    let address = silent.local_addr().unwrap();
+    let line = format!("udp-echo client -a {address} --timeout 0.001 --retries 3 hi");
+    let error = format!("no reply from {address}: sent 4 times, ");
+    assert_contains(&run(line, "").failure(1), &[&error]);
+    (0..4).for_each(|_| assert!(silent.recv(&mut [0; 9]).is_ok()));
+    silent.set_nonblocking(true).unwrap();
+    assert!(silent.recv(&mut [0; 9]).is_err());
+}
+
+#[test]
 fn unanswered_datagram_costs_no_other_line() {
     let server = Server::start("udp-echo");
     let input = "하나\nerror: never answered\n셋\n";
@@ -126,12 +190,23 @@ fn failure_prints_reason_and_exits_with_1() {
     let taken = server.address;
     for program in TCP_PROGRAMS {
         let error = run(format!("{program} --address {taken}"), "").failure(1);
-        assert_contains(&error, &[&format!("{program}: cannot listen on {taken}: ")]);
+        let start = format!("{program}: cannot listen on {taken}: ");
+        assert_contains(&error, &[&start, "or take a free one: --address :0"]);
     }
     let free = free_address();
     for program in PROGRAMS {
         let error = run(format!("{program} client -a {free} hello"), "").failure(1);
-        assert_contains(&error, &[program, &free.to_string()]);
+        assert_contains(&error, &[program, &free.to_string(), "start the server"]);
+    }
+}
+
+#[test]
+fn client_tries_every_address_of_name() {
+    for program in PROGRAMS {
+        let server = Server::spawn(words(format!("{program} --address [::1]:0")));
+        let port = server.address.port();
+        let end = run(format!("{program} client -a localhost:{port} hi"), "");
+        assert_eq!(end.success(), format!("{PREFIX}hi\n"));
     }
 }
 
@@ -154,15 +229,18 @@ fn wrong_usage_exits_with_2() {
 #[test]
 #[cfg(unix)]
 fn public_server_prints_warning_and_loopback_none() {
-    for program in PROGRAMS {
-        let server = Server::spawn(words(format!("{program} --address 0.0.0.0:0")));
-        assert_contains(&server.line(), &["--address 127.0.0.1:"]);
-        server.wait_for_error("anyone on that network can connect");
+    in_parallel(PROGRAMS, |program| {
+        for (address, reached) in [("0.0.0.0:0", "127.0.0.1:"), ("[::]:0", "\"[::1]:")] {
+            let mut server = Server::spawn(words(format!("{program} --address {address}")));
+            assert_contains(&server.line(), &[&format!("--address {reached}")]);
+            server.wait_for_error("anyone on that network can connect");
+            server.interrupt().success();
+        }
         for address in [":0", "0", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
             let mut server = Server::spawn(words(format!("{program} -a {address}")));
             assert_eq!(server.interrupt().stderr, "", "{program} -a {address}");
         }
-    }
+    });
 }
 
 #[test]

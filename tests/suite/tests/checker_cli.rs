@@ -1,54 +1,34 @@
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use checker::{CHECKS, Framing, Match, Pattern, Reply, ServerSpec, Source, TRAPS, Target};
+use checker::{CHECKS, Framing, Match, Pattern, Reply, TRAPS};
 use proptest::prelude::*;
 use serde_json::Value;
 use suite::{End, PREFIX, assert_contains, command, example, python, root};
 
+use crate::known_right::serve;
 use crate::known_wrong::WRONG;
-use crate::reference::Reference;
+use crate::reference::{Reference, target};
 
 /// Runs the command, in English unless its arguments say otherwise.
 fn checker(arguments: &[&str]) -> End {
-    let language = if arguments.contains(&"--lang") {
-        &[][..]
-    } else {
-        &["--lang", "en"]
-    };
+    let speaks = arguments.contains(&"--lang");
+    let language = &["--lang", "en"][..if speaks { 0 } else { 2 }];
     suite::finish(command("checker", &[arguments, language].concat()), "")
 }
 
 /// Returns what it printed of a server that is wrong.
 fn complaint(end: End) -> String {
-    assert_eq!(
-        (end.code, end.stderr.as_str()),
-        (Some(1), ""),
-        "{}",
-        end.stdout
-    );
+    assert!(end.code == Some(1) && end.stderr.is_empty(), "{end:?}");
     end.stdout
-}
-
-/// Starts a TCP server that does this with each client, on a thread of its own. It ends with the tests.
-fn serve(handle: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let handle = handle.clone();
-            thread::spawn(move || drop(handle(stream))); // the client says what it missed
-        }
-    });
-    address
 }
 
 /// Starts a TCP server that replies this to each read, and returns what the checker says of it.
 fn words_on(reply: fn(&str) -> Vec<u8>, arguments: &[&str]) -> End {
-    let address = serve(move |mut stream| {
+    let address = serve(true, move |mut stream| {
         let mut buffer = vec![0; 65_536];
         loop {
             let len = stream.read(&mut buffer)?;
@@ -67,23 +47,17 @@ const CP949: &[u8] = b"\xBC\xAD\xB9\xF6\xB7\xCE\xBA\xCE\xC5\xCD \xC0\xC0\xB4\xE4
 #[test]
 fn server_that_dies_of_half_character_is_named() {
     let start = format!("{:?} {{address}}", example("tcp_2_loops"));
-    let end = checker(&["tcp", "--start", &start, "--only", "split-character"]);
-    assert_contains(
-        &complaint(end),
-        &[
-            "✗ split-character",
-            "2  send \"안\\xEB\\x85\"\n",
-            "3  wait 0.1 s\n",
-            "4  send \"\\x95\"\n",
-        ],
-    );
-    let end = checker(&["tcp", "--start", &start, "--only", "split-character"]);
-    assert_contains(
-        &complaint(end),
-        &["Your program ended in this check (exit", "| Error: "],
-    );
-    let end = checker(&["tcp", "--start", &start, "--only", "half-close"]);
-    assert_contains(&end.success(), &["✓ half-close"]);
+    let only = |check| checker(&["tcp", "--start", &start, "--only", check]);
+    let parts = [
+        "✗ split-character",
+        "2  send \"안\\xEB\\x85\"\n",
+        "3  wait 0.1 s\n",
+        "4  send \"\\x95\"\n",
+        "Your program ended in this check (exit",
+        "| Error: ",
+    ];
+    assert_contains(&complaint(only("split-character")), &parts);
+    assert_contains(&only("half-close").success(), &["✓ half-close"]);
 }
 
 #[test]
@@ -140,11 +114,9 @@ fn wrong_encoding_is_named() {
 #[test]
 fn long_reply_shows_its_first_difference() {
     let reply = |text: &str| {
-        let mut reply = [PREFIX.as_bytes(), text.as_bytes()].concat();
-        reply
-            .get_mut(1_030)
-            .into_iter()
-            .for_each(|byte| *byte = b'#');
+        let mut reply = [PREFIX, text].concat().into_bytes();
+        let byte = reply.get_mut(1_030).into_iter();
+        byte.for_each(|byte| *byte = b'#');
         reply
     };
     let stdout = complaint(words_on(reply, &["--only", "partial-read"]));
@@ -155,38 +127,27 @@ fn long_reply_shows_its_first_difference() {
     ];
     assert_contains(&stdout, &parts);
     let column = |part: &str| stdout.lines().find_map(|line| line.find(part)).unwrap();
-    assert_eq!(
-        column("^ byte"),
-        stdout.lines().find_map(|line| line.find('#')).unwrap() - 2
-    );
+    let mark = stdout.lines().find_map(|line| line.find('#'));
+    assert_eq!(column("^ byte"), mark.unwrap() - 2);
 }
 
 #[test]
 fn all_goes_on_and_verbose_explains_all() {
-    let stdout = complaint(words_on(
-        |_| b"no".to_vec(),
-        &["--all", "--verbose", "--timeout", "0.3"],
-    ));
+    let arguments = ["--all", "--verbose", "--timeout", "0.3"];
+    let stdout = complaint(words_on(|_| b"no".to_vec(), &arguments));
     assert_contains(&stdout, &["neither the prefix nor", "18 checks: "]);
     assert!(stdout.matches("Read docs/en/").count() > 10, "{stdout}");
 }
 
 #[test]
 fn correct_server_exits_with_0() {
-    let udp = ServerSpec::new(Pattern::Udp, Framing::Chunk, PREFIX);
-    let spec = ServerSpec {
-        exact_errors: true,
-        ..udp
-    };
-    let server = Reference::start(&spec, None);
-    let address = server.address.to_string();
+    let (_server, target) = Reference::start(Pattern::Udp, Framing::Chunk, PREFIX, None);
+    let address = target.address.to_string();
     let stdout = checker(&["udp", "--address", &address, "--exact-errors"]).success();
     let headline = format!("{address}: udp, prefix \"서버로부터 응답: \"\n\n✓ answers ");
     assert!(stdout.starts_with(&headline), "{stdout}");
-    assert!(
-        stdout.ends_with("\n\n13 checks: 13 passed, 0 failed, 0 not tried\n"),
-        "{stdout}"
-    );
+    let summary = "\n\n13 checks: 13 passed, 0 failed, 0 not tried\n";
+    assert!(stdout.ends_with(summary), "{stdout}");
     assert!(!stdout.contains('\x1b'), "colors in a pipe: {stdout:?}");
     let stdout = checker(&["udp", &address, "--lang", "ko", "--only", "answers"]).success();
     assert_contains(&stdout, &["접두어", "검사 1개: 통과 1"]);
@@ -197,66 +158,57 @@ fn grader_reads_json() {
     let start = format!("{:?} {{address}}", example("tcp_1_tutorial"));
     let only = ["--only", "one-shot", "--only", "error-reaches-client"];
     let end = checker(&[&["tcp", "--json", "--start", &start], &only[..]].concat());
-    let lines: Vec<Value> = complaint(end)
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines = complaint(end);
+    let parse = |line| serde_json::from_str(line).unwrap();
+    let lines: Vec<Value> = lines.lines().map(parse).collect();
     let [again, _, error, summary] = &lines[..] else {
         panic!("{lines:?}")
     };
-    assert_eq!(
-        (&again["outcome"], &again["state"]),
-        (&"failed".into(), &"✗".into())
-    );
-    assert_eq!(again["trap"], "one-shot");
-    assert_eq!(again["page"], "docs/en/how-it-breaks.md#one-shot");
-    assert_eq!(again["failure"]["symptom"], "ended");
-    assert_eq!(again["failure"]["ended"], "exit status: 0");
-    assert_eq!(again["failure"]["conversation"][1], "send \"안녕하세요\"");
-    assert_eq!(
-        (&error["outcome"], &error["state"]),
-        (&"not tried".into(), &"–".into())
-    );
-    assert_eq!(
-        summary["summary"],
-        serde_json::json!({"passed": 0, "failed": 2, "not_tried": 1})
-    );
+    for (line, pointer, expected) in [
+        (again, "/outcome", "failed"),
+        (again, "/state", "✗"),
+        (again, "/trap", "one-shot"),
+        (again, "/page", "docs/en/how-it-breaks.md#one-shot"),
+        (again, "/failure/symptom", "ended"),
+        (again, "/failure/ended", "exit status: 0"),
+        (again, "/failure/conversation/1", "send \"안녕하세요\""),
+        (error, "/outcome", "not tried"),
+        (error, "/state", "–"),
+    ] {
+        assert_eq!(line.pointer(pointer).unwrap(), expected, "{line}");
+    }
+    let counts = serde_json::json!({"passed": 0, "failed": 2, "not_tried": 1});
+    assert_eq!(summary["summary"], counts);
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
 }
 
 #[test]
 fn wrong_usage_and_absent_server_exit_with_2() {
-    let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
-    let occupied = listener();
-    let absent = listener().local_addr().unwrap();
+    let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
+    let absent = free_address();
     let occupied = format!("tcp {} --start cargo", occupied.local_addr().unwrap());
     let refused = "Nothing listens there (connection refused)";
     for (arguments, sentence) in [
         (&*format!("tcp {absent}"), refused),
         (&format!("udp {absent}"), refused),
-        ("tcp --start no-such-program", "cannot be run"),
+        ("tcp --start no-such-program", "run: no-such-program: "),
         ("tcp --start cargo", "ended before a client could connect"),
         (&occupied, "Another program already uses"),
         ("tcp --start 'a", "is not closed"),
         ("tcp 127.0.0.1:", "the port after the colon is missing"),
         ("tcp --framing lines", "[possible values: chunk, line, raw]"),
         ("udp --framing line", "--framing is for TCP"),
-        (
-            "tcp --only split-charcter",
-            "the nearest name is split-character",
-        ),
+        ("tcp --only split-charcter", "name is split-character"),
         ("udp --only half-close", "half-close does not apply to udp"),
-        (
-            "tcp --timeout 0",
-            "write a number of seconds, such as 5 or 0.5",
-        ),
+        ("tcp --timeout 0", "write a number of seconds, such as 5"),
     ] {
-        let end = checker(&arguments.split(' ').collect::<Vec<_>>());
-        assert_eq!(
-            (end.code, end.stdout.as_str()),
-            (Some(2), ""),
-            "{arguments}"
-        );
-        assert_contains(&end.stderr, &[sentence]);
+        let error = checker(&arguments.split(' ').collect::<Vec<_>>()).failure(2);
+        assert_contains(&error, &[sentence]);
+        assert!(!error.contains("os error"), "{error}");
     }
 }
 
@@ -268,50 +220,42 @@ fn list_needs_no_server() {
         "connect-and-close\n    The checker connects 100 clients that leave without sending.\n    \
          A good server serves the clients that follow.\n    docs/en/how-it-breaks.md#accept-error\n"
     );
+    let stdout = checker(&["udp", "--list", "--json", "--only", "answers"]).success();
+    let line: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(line["action"], "sends one message");
 }
 
 /// `python my_server.py`, the port in its source, and no `SO_REUSEADDR`: each check starts it again.
 #[test]
 #[ignore = "needs python3"]
 fn server_with_a_port_of_its_own_is_started_again() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_address().port();
     let source = format!(
         "import socket; s = socket.socket(); s.bind(('127.0.0.1', {port})); s.listen(); \
          c, _ = s.accept(); c.sendall('{PREFIX}'.encode() + c.recv(1024)); c.close()"
     );
     let program = python().get_program().to_string_lossy().into_owned();
     let start = format!("{program} -c \"{source}\"");
-    let stdout = complaint(checker(&[
-        "tcp",
-        &format!("127.0.0.1:{port}"),
-        "--start",
-        &start,
-    ]));
-    assert_contains(&stdout, &["✓ still-there", "18 checks: 7 passed"]);
+    let address = format!("127.0.0.1:{port}");
+    let stdout = complaint(checker(&["tcp", &address, "--start", &start]));
+    let ended = "Your program ended in this check (exit status: 0), and printed nothing.\n";
+    assert_contains(&stdout, &["✓ still-there", "18 checks: 7 passed", ended]);
 }
 
 #[test]
 fn each_check_has_a_known_wrong_server_and_a_page() {
     let names: HashSet<_> = CHECKS.iter().map(|check| check.name).collect();
     assert_eq!(names.len(), CHECKS.len(), "two checks have the same name");
-    let caught = WRONG
-        .iter()
-        .map(|wrong| wrong.3)
-        .filter(|check| *check != "late");
+    let caught = WRONG.iter().map(|wrong| wrong.3);
+    let caught = caught.filter(|check| *check != "late");
     assert_eq!(names, caught.chain(["still-there"]).collect()); // that one has a test of its own
     for language in ["en", "ko"] {
         for check in &CHECKS {
             let page = check.page();
             let (file, heading) = page.split_once('#').unwrap_or((&page, ""));
             let text = std::fs::read_to_string(root().join("docs").join(language).join(file));
-            let has_heading = text.unwrap_or_else(|error| panic!("{language}/{file}: {error}"));
-            let has_heading = has_heading
-                .lines()
-                .any(|line| line == format!("## {heading}"));
+            let text = text.unwrap_or_else(|error| panic!("{language}/{file}: {error}"));
+            let has_heading = text.lines().any(|line| line == format!("## {heading}"));
             assert!(heading.is_empty() || has_heading, "{language}/{page}");
             assert!(heading.is_empty() || TRAPS.contains(&heading), "{page}");
         }
@@ -321,19 +265,21 @@ fn each_check_has_a_known_wrong_server_and_a_page() {
 /// Whatever a server does, no check goes on forever.
 #[test]
 fn each_check_ends_even_if_the_server_does_not() {
-    let silent = serve(|stream| io::copy(&mut &stream, &mut io::sink()).map(drop));
-    let endless = serve(|mut stream| {
+    let silent = serve(true, |stream| {
+        io::copy(&mut &stream, &mut io::sink()).map(drop)
+    });
+    let endless = serve(true, |mut stream| {
         loop {
             stream.write_all(PREFIX.repeat(9).as_bytes())?;
         }
     });
-    let slow = serve(|mut stream| {
+    let slow = serve(true, |mut stream| {
         loop {
             stream.write_all("서".as_bytes())?;
             thread::sleep(Duration::from_millis(10)); // being slow is what it is for
         }
     });
-    let deaf = serve(|stream| {
+    let deaf = serve(true, |stream| {
         thread::sleep(Duration::from_secs(60)); // it holds the connection without reading
         drop(stream);
         Ok(())
@@ -342,8 +288,7 @@ fn each_check_ends_even_if_the_server_does_not() {
     thread::scope(|scope| {
         for address in [silent, endless, slow, deaf] {
             for check in &CHECKS {
-                let spec = ServerSpec::new(Pattern::Threaded, Framing::Chunk, PREFIX);
-                let mut target = Target::new(Source::Running(address), &spec);
+                let mut target = target(address, Pattern::Threaded, Framing::Chunk, PREFIX);
                 target.limits.timeout = Duration::from_millis(200);
                 target.all = true;
                 scope.spawn(move || drop(checker::run(&target, &[check], |_| {})));
@@ -381,8 +326,8 @@ proptest! {
         at: prop::sample::Index,
         by in 1_u8..,
     ) {
-        let mut reply = pieces.iter().map(|piece| format!("{prefix}{piece}")).collect::<String>();
-        let mut reply = std::mem::take(&mut reply).into_bytes();
+        let reply: String = pieces.iter().map(|piece| format!("{prefix}{piece}")).collect();
+        let mut reply = reply.into_bytes();
         let at = at.index(reply.len());
         reply[at] ^= by;
         prop_assert_ne!(Reply::chunks(&prefix, pieces.concat()).push(&reply), Match::Whole);

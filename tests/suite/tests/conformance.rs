@@ -1,34 +1,14 @@
-use std::thread;
+use suite::{Server, in_parallel, run};
 
-use suite::{Server, run};
-
-/// Puts servers, started with these arguments each, through the checker's list, all at once.
+/// Puts servers, started with these arguments each, through the checker's list.
 fn assert_conformance(program: &str, pattern: &str, servers: &[&str]) {
-    let check = |arguments: &str| {
+    in_parallel(servers, |arguments| {
         let server = Server::start(format!("{program} --quiet {arguments}"));
         let framing = arguments.trim_start_matches("--workers 4");
         let flags = "--exact-errors --all --verbose --lang en --timeout 20";
-        let end = run(
-            format!("checker {pattern} {} {flags} {framing}", server.address),
-            "",
-        );
-        assert_eq!(
-            end.code,
-            Some(0),
-            "{program} {arguments}:\n{}{}",
-            end.stdout,
-            end.stderr
-        );
-        assert!(
-            end.stdout.matches('✓').count() >= 10,
-            "{program} {arguments}:\n{}",
-            end.stdout
-        );
-    };
-    thread::scope(|scope| {
-        servers
-            .iter()
-            .for_each(|arguments| drop(scope.spawn(|| check(arguments))));
+        let line = format!("checker {pattern} {} {flags} {framing}", server.address);
+        let checks = run(line, "").success();
+        assert!(checks.matches('✓').count() >= 10, "{arguments}: {checks}");
     });
 }
 
@@ -47,11 +27,8 @@ fn threaded_echo_passes_every_check() {
 #[test]
 fn threaded_echo_with_pool_passes_every_check() {
     let pools = FRAMINGS.map(|framing| format!("--workers 4 {framing}"));
-    assert_conformance(
-        "threaded-echo",
-        "threaded",
-        &pools.each_ref().map(String::as_str),
-    );
+    let pools = pools.each_ref().map(String::as_str);
+    assert_conformance("threaded-echo", "threaded", &pools);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 """Servers that the checker must not accuse, each written as a textbook would: MODE PORT."""
 
 import asyncio
+import codecs
 import os
 import select
 import socket
@@ -10,40 +11,34 @@ import threading
 import time
 
 MODE, ADDRESS = sys.argv[1], ("127.0.0.1", int(sys.argv[2]))
-PREFIX = "서버로부터 응답: ".encode()
+PREFIX = "서버로부터 응답: "
 
 
 class Decoder:
-    """Cuts what has arrived at a whole character."""
+    """Returns the reply to a read, and whether the connection goes on."""
 
     def __init__(self):
-        self.pending = b""
+        self.decoder = codecs.getincrementaldecoder("utf-8")()
 
-    def replies(self, data):
-        """Returns the reply to this read, and whether the connection goes on."""
+    def reply(self, data):
         if MODE == "slow":
             time.sleep(0.1)
             return data, data != b""
-        self.pending += data
         try:
-            good, is_bad = len(self.pending.decode().encode()), False
-        except UnicodeDecodeError as error:
-            good = error.start
-            is_bad = error.reason != "unexpected end of data" or not data
-        text, self.pending = self.pending[:good], self.pending[good:]
-        reply = PREFIX + text if text else b""
+            text = self.decoder.decode(data, final=not data)
+        except UnicodeDecodeError:
+            error = "죄송합니다. 글자가 아닙니다\n" if MODE in ("words", "threads") else ""
+            return error.encode(), False
         if MODE == "logs":
             print("received", text, flush=True)
-        if is_bad and MODE in ("words", "threads"):
-            reply += "죄송합니다. 글자가 아닙니다\n".encode()
-        return reply, bool(data) and not is_bad
+        return (PREFIX + text).encode() if text else b"", data != b""
 
 
 def handle(client):
     decoder, goes_on = Decoder(), True
     try:
         while goes_on:
-            reply, goes_on = decoder.replies(client.recv(1024))
+            reply, goes_on = decoder.reply(client.recv(1024))
             client.sendall(reply)
         client.shutdown(socket.SHUT_WR)
         client.settimeout(1)
@@ -61,8 +56,7 @@ def handle_lines(client):
                 if len(line) == 70000:
                     return
                 try:
-                    line.decode()
-                    client.sendall(PREFIX + line)
+                    client.sendall((PREFIX + line.decode()).encode())
                 except UnicodeDecodeError as error:
                     client.sendall(f"오류: {error}\n".encode())
         except OSError:
@@ -82,7 +76,7 @@ async def handle_async(reader, writer):
     decoder, goes_on = Decoder(), True
     try:
         while goes_on:
-            reply, goes_on = decoder.replies(await reader.read(4096))
+            reply, goes_on = decoder.reply(await reader.read(4096))
             writer.write(reply)
             await writer.drain()
     except OSError:
@@ -110,7 +104,7 @@ def serve_select(listener):
             try:
                 goes_on = True
                 if not unsent[client]:
-                    unsent[client], goes_on = decoders[client].replies(client.recv(1024))
+                    unsent[client], goes_on = decoders[client].reply(client.recv(1024))
                 if unsent[client]:
                     unsent[client] = unsent[client][client.send(unsent[client]):]
             except OSError:

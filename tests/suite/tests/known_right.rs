@@ -1,21 +1,25 @@
-use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::str;
 use std::thread;
 use std::time::Duration;
 
-use checker::{
-    CHECKS, Command, Framing, Limits, Outcome, Pattern, ServerSpec, Source, Target, run,
-};
+use checker::{CHECKS, Framing, LIMITS, Limits, Pattern, Target, run};
 use suite::{PREFIX, python, root};
+
+use crate::reference::target;
 
 /// Starts a TCP server that does this with each client, on a thread of its own, or one after the other.
 /// It ends with the tests.
-fn serve(is_threaded: bool, handle: fn(TcpStream) -> io::Result<()>) -> SocketAddr {
+pub fn serve(
+    is_threaded: bool,
+    handle: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
+            let handle = handle.clone();
             let client = thread::spawn(move || handle(stream));
             if !is_threaded {
                 drop(client.join()); // the error of one client is no error of the server
@@ -27,27 +31,38 @@ fn serve(is_threaded: bool, handle: fn(TcpStream) -> io::Result<()>) -> SocketAd
 
 /// The tutorial's handler made right: reads of 1,024 bytes, and an error text in its own words.
 fn answer_chunks(mut stream: TcpStream) -> io::Result<()> {
+    let is_bad = answer_text(&stream, true)?;
+    if is_bad {
+        stream.write_all("글자가 아닌 바이트가 있습니다".as_bytes())?;
+        stream.shutdown(Shutdown::Write)?;
+        io::copy(&mut stream.take(1 << 20), &mut io::sink())?;
+    }
+    Ok(())
+}
+
+/// As a decoder does that raises an error: it returns nothing of a read with bad bytes, and here the connection ends.
+fn answer_decoded(stream: TcpStream) -> io::Result<()> {
+    answer_text(&stream, false).map(drop)
+}
+
+/// Returns `true` if there were bad bytes.
+fn answer_text(mut stream: &TcpStream, has_rest_of_bad: bool) -> io::Result<bool> {
     let mut pending = Vec::new();
     let mut buffer = [0; 1024];
     loop {
         let len = stream.read(&mut buffer)?;
         pending.extend_from_slice(&buffer[..len]);
-        let (valid, is_bad) = match std::str::from_utf8(&pending) {
+        let (valid, is_bad) = match str::from_utf8(&pending) {
             Ok(text) => (text.len(), false),
             Err(error) => (error.valid_up_to(), error.error_len().is_some() || len == 0),
         };
         let rest = pending.split_off(valid);
-        if valid > 0 {
+        if valid > 0 && (has_rest_of_bad || !is_bad) {
             stream.write_all(&[PREFIX.as_bytes(), &pending].concat())?;
         }
         pending = rest;
-        if is_bad {
-            stream.write_all("글자가 아닌 바이트가 있습니다".as_bytes())?;
-            stream.shutdown(std::net::Shutdown::Write)?;
-            return io::copy(&mut stream.take(1 << 20), &mut io::sink()).map(drop);
-        }
-        if len == 0 {
-            return Ok(());
+        if is_bad || len == 0 {
+            return Ok(is_bad);
         }
     }
 }
@@ -60,7 +75,7 @@ fn answer_lines(stream: TcpStream) -> io::Result<()> {
         if line.len() == 100_000 {
             return Ok(());
         }
-        let reply = match std::str::from_utf8(&line) {
+        let reply = match str::from_utf8(&line) {
             Ok(text) => format!("{PREFIX}{text}"),
             Err(error) => format!("invalid text: {error}\n"),
         };
@@ -93,7 +108,7 @@ fn answer_datagrams() -> SocketAddr {
             let Ok((len, peer)) = socket.recv_from(&mut buffer) else {
                 continue;
             };
-            let reply = match std::str::from_utf8(&buffer[..len]) {
+            let reply = match str::from_utf8(&buffer[..len]) {
                 Ok(text) if text.starts_with(PREFIX) || text.starts_with("error: ") => continue,
                 Ok(text) => format!("{PREFIX}{text}"),
                 Err(error) => format!("읽을 수 없습니다: {error}"),
@@ -106,26 +121,19 @@ fn answer_datagrams() -> SocketAddr {
     address
 }
 
-/// Asserts that no check accuses the server, and returns how many could not be tried.
-fn assert_right(pattern: Pattern, framing: Framing, source: Source, limits: Limits) -> usize {
-    let spec = ServerSpec::new(pattern, framing, PREFIX);
-    let target = Target {
-        limits,
-        ..Target::new(source, &spec)
-    };
-    let checks: Vec<_> = CHECKS.iter().collect();
-    let verdicts = run(&target, &checks, |_| {}).unwrap();
-    let mut failures = String::new();
-    for verdict in &verdicts {
-        if let Outcome::Failed(failure) = &verdict.outcome {
-            writeln!(failures, "{}: {failure:#?}", verdict.check.name).unwrap();
-        }
-    }
-    assert!(failures.is_empty(), "{target:?}\n{failures}");
-    verdicts
+/// Asserts that no check accuses the server, and that those which are not tried are so many.
+fn assert_right(target: &Target, not_tried: Option<usize>) {
+    let verdicts = run(target, &CHECKS.each_ref(), |_| {}).unwrap();
+    let (failed, rest): (Vec<_>, Vec<_>) = verdicts.iter().partition(|verdict| verdict.is_failed());
+    assert!(failed.is_empty(), "{target:?}\n{failed:#?}");
+    let count = rest
         .iter()
-        .filter(|verdict| matches!(verdict.outcome, Outcome::NotRun(_)))
-        .count()
+        .filter(|verdict| verdict.outcome.is_err())
+        .count();
+    assert!(
+        not_tried.is_none_or(|expected| count == expected),
+        "{rest:#?}"
+    );
 }
 
 const LIGHT: Limits = Limits {
@@ -135,98 +143,73 @@ const LIGHT: Limits = Limits {
     bytes: 4 << 20,
 };
 
-#[test]
-fn thread_per_client_with_small_reads_passes() {
-    let source = Source::Running(serve(true, answer_chunks));
-    assert_eq!(
-        assert_right(Pattern::Threaded, Framing::Chunk, source, LIGHT),
-        0
-    );
+fn assert_running_right(address: SocketAddr, pattern: Pattern, framing: Framing, not_tried: usize) {
+    let mut target = target(address, pattern, framing, PREFIX);
+    target.limits = LIGHT;
+    if framing == Framing::Raw {
+        target.limits.clients = 4; // the slow one
+    }
+    assert_right(&target, Some(not_tried));
 }
 
 #[test]
-fn one_client_at_a_time_passes() {
-    let source = Source::Running(serve(false, answer_chunks));
-    assert_eq!(assert_right(Pattern::Tcp, Framing::Chunk, source, LIGHT), 0);
+fn thread_per_client_with_small_reads_passes() {
+    let address = serve(true, answer_chunks);
+    assert_running_right(address, Pattern::Threaded, Framing::Chunk, 0);
+}
+
+#[test]
+fn decoder_that_raises_an_error_passes() {
+    let address = serve(false, answer_decoded);
+    assert_running_right(address, Pattern::Tcp, Framing::Chunk, 1);
 }
 
 #[test]
 fn lines_with_own_limit_and_own_errors_pass() {
-    let source = Source::Running(serve(true, answer_lines));
-    assert_eq!(
-        assert_right(Pattern::Threaded, Framing::Line, source, LIGHT),
-        1
-    );
+    let address = serve(true, answer_lines);
+    assert_running_right(address, Pattern::Threaded, Framing::Line, 1);
 }
 
 #[test]
 fn slow_server_passes() {
-    let limits = Limits {
-        clients: 4,
-        ..LIGHT
-    };
-    let source = Source::Running(serve(true, answer_slowly));
-    assert_eq!(
-        assert_right(Pattern::Threaded, Framing::Raw, source, limits),
-        0
-    );
+    let address = serve(true, answer_slowly);
+    assert_running_right(address, Pattern::Threaded, Framing::Raw, 0);
 }
 
 #[test]
 fn datagrams_with_own_errors_pass() {
-    let source = Source::Running(answer_datagrams());
-    assert_eq!(assert_right(Pattern::Udp, Framing::Chunk, source, LIGHT), 0);
+    assert_running_right(answer_datagrams(), Pattern::Udp, Framing::Chunk, 0);
 }
 
-/// Starts `known_right.py` with this mode for each check.
-fn assert_python_right(mode: &str, pattern: Pattern, framing: Framing) {
-    let program = python().get_program().to_string_lossy().into_owned();
-    let script = root().join("tests/suite/tests/known_right.py");
-    let command = format!("{program} \"{}\" {mode} {{port}}", script.display());
-    let source = Source::Started(command.parse().unwrap(), ([127, 0, 0, 1], 0).into());
-    assert_right(
-        pattern,
-        framing,
-        source,
-        Limits {
-            timeout: LIGHT.timeout,
-            ..Limits::default()
-        },
-    );
+/// Starts the server with this command for each check.
+fn assert_started_right(command: &str, pattern: Pattern, framing: Framing) {
+    let mut target = target(([127, 0, 0, 1], 0).into(), pattern, framing, PREFIX);
+    target.start = Some(command.parse().unwrap());
+    let timeout = LIGHT.timeout;
+    target.limits = Limits { timeout, ..LIMITS };
+    assert_right(&target, None);
 }
 
 #[test]
 #[ignore = "needs python3"]
 fn python_servers_pass() {
-    for mode in [
-        "threads",
-        "socketserver",
-        "asyncio",
-        "select",
-        "fork",
-        "words",
-        "slow",
-        "logs",
-    ] {
-        let framing = if mode == "slow" {
-            Framing::Raw
-        } else {
-            Framing::Chunk
+    let program = python().get_program().to_string_lossy().into_owned();
+    let script = root().join("tests/suite/tests/known_right.py");
+    for mode in "threads socketserver asyncio select fork words slow logs one lines".split(' ') {
+        let (pattern, framing) = match mode {
+            "one" => (Pattern::Tcp, Framing::Chunk),
+            "lines" => (Pattern::Threaded, Framing::Line),
+            "slow" => (Pattern::Threaded, Framing::Raw),
+            _ => (Pattern::Threaded, Framing::Chunk),
         };
-        assert_python_right(mode, Pattern::Threaded, framing);
+        let command = format!("{program} \"{}\" {mode} {{port}}", script.display());
+        assert_started_right(&command, pattern, framing);
     }
-    assert_python_right("one", Pattern::Tcp, Framing::Chunk);
-    assert_python_right("lines", Pattern::Threaded, Framing::Line);
 }
 
 #[test]
 #[ignore = "needs socat"]
 fn socat_passes() {
     let command = "socat TCP-LISTEN:{port},fork,reuseaddr,backlog=128 EXEC:cat";
-    let command: Command = command.parse().unwrap();
-    let source = Source::Started(command, ([127, 0, 0, 1], 0).into());
-    assert_eq!(
-        assert_right(Pattern::Threaded, Framing::Raw, source, Limits::default()),
-        0
-    );
+    assert_started_right(command, Pattern::Threaded, Framing::Raw);
 }

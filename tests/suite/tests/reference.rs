@@ -1,11 +1,12 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::str;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use checker::{Framing, Pattern, ServerSpec};
+use checker::{Framing, LIMITS, Pattern, ServerSpec, Target};
 
 /// What is wrong with a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,64 +52,78 @@ pub enum Defect {
 
 /// A server that runs in this process until it is dropped. It is a good one, but for its defect.
 pub struct Reference {
-    /// Where it listens.
-    pub address: SocketAddr,
     state: Arc<ServerState>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Reference {
-    pub fn start(spec: &ServerSpec, defect: Option<Defect>) -> Self {
-        let (socket, address) = if spec.pattern == Pattern::Udp {
-            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            let address = socket.local_addr();
-            (Socket::Datagrams(socket), address.unwrap())
+    /// Starts a server, and returns it with how it is to be checked: it words its errors as ours do.
+    pub fn start(
+        pattern: Pattern,
+        framing: Framing,
+        prefix: &str,
+        defect: Option<Defect>,
+    ) -> (Self, Target) {
+        let any = "127.0.0.1:0";
+        let (socket, address) = if pattern == Pattern::Udp {
+            let socket = UdpSocket::bind(any).unwrap();
+            let address = socket.local_addr().unwrap();
+            (Socket::Datagrams(socket), address)
         } else {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = listener.local_addr();
-            (Socket::Streams(listener), address.unwrap())
+            let listener = TcpListener::bind(any).unwrap();
+            let address = listener.local_addr().unwrap();
+            (Socket::Streams(listener), address)
         };
+        let mut target = target(address, pattern, framing, prefix);
+        target.spec.exact_errors = true;
         let state = Arc::new(ServerState {
             socket,
             address,
-            spec: spec.clone(),
+            spec: target.spec.clone(),
             defect,
-            stopped: AtomicBool::new(false),
-            streams: Mutex::new(Vec::new()),
-            writing: Mutex::new(()),
-            first: Mutex::new(None),
+            stopped: AtomicBool::default(),
+            streams: Mutex::default(),
+            writing: Mutex::default(),
+            first: Mutex::default(),
         });
         let serving = Arc::clone(&state);
         let thread = thread::spawn(move || match &serving.socket {
             Socket::Streams(listener) => serving.serve_streams(listener),
             Socket::Datagrams(socket) => serving.serve_datagrams(socket),
         });
-        Reference {
-            address,
-            state,
-            thread: Some(thread),
-        }
+        let thread = Some(thread);
+        (Reference { state, thread }, target)
+    }
+}
+
+/// Returns how a server is checked that runs at this address, and words its errors itself.
+pub fn target(address: SocketAddr, pattern: Pattern, framing: Framing, prefix: &str) -> Target {
+    let spec = ServerSpec {
+        pattern,
+        framing,
+        prefix: prefix.to_owned(),
+        exact_errors: false,
+    };
+    let (start, limits, all) = (None, LIMITS, false);
+    Target {
+        address,
+        start,
+        spec,
+        limits,
+        all,
     }
 }
 
 impl Drop for Reference {
     fn drop(&mut self) {
         self.state.stop();
-        for stream in self
-            .state
-            .streams
-            .lock()
-            .unwrap()
-            .iter()
-            .filter_map(Weak::upgrade)
-        {
+        let streams = self.state.streams.lock().unwrap();
+        for stream in streams.iter().filter_map(Weak::upgrade) {
             let _ = stream.shutdown(Shutdown::Both); // the client may have gone
         }
-        let ended = self.thread.take().map(JoinHandle::join);
-        assert!(
-            thread::panicking() || matches!(ended, Some(Ok(_))),
-            "the reference server has panicked"
-        );
+        drop(streams);
+        let ended = self.thread.take().unwrap().join();
+        assert!(thread::panicking() || ended.is_ok(), "the server panicked");
     }
 }
 
@@ -145,29 +160,26 @@ impl ServerState {
     /// Sets the flag, and wakes the thread that waits for a client, if it still does.
     fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        if self.spec.is_stream() {
-            let _ = TcpStream::connect(self.address);
-        } else {
-            let _ =
-                UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(&[], self.address));
-        }
+        let _ = match self.spec.is_stream() {
+            true => TcpStream::connect(self.address).map(drop),
+            false => UdpSocket::bind("127.0.0.1:0")
+                .and_then(|socket| socket.send_to(&[], self.address).map(drop)),
+        };
     }
 
     fn serve_streams(&self, listener: &TcpListener) {
         thread::scope(|scope| {
             while !self.is_stopped() {
                 let arrived = self.register(arrivals(listener));
-                let is_full =
-                    self.has(Defect::HasFewPermits) && self.streams.lock().unwrap().len() > 16;
+                let is_many = self.streams.lock().unwrap().len() > 16;
+                let is_tcp = self.spec.pattern == Pattern::Tcp;
                 for stream in arrived {
                     if self.has(Defect::ReadsBeforeTheThread) {
                         let _ = stream.peek(&mut [0]);
                     }
-                    if is_full {
+                    if is_many && self.has(Defect::HasFewPermits) {
                         scope.spawn(move || io::copy(&mut &*stream, &mut io::sink()));
-                    } else if self.spec.pattern == Pattern::Tcp
-                        || self.has(Defect::ServesOneAtATime)
-                    {
+                    } else if is_tcp || self.has(Defect::ServesOneAtATime) {
                         self.handle_client(&stream);
                     } else {
                         scope.spawn(move || self.handle_client(&stream));
@@ -189,27 +201,23 @@ impl ServerState {
     fn handle_client(&self, stream: &TcpStream) {
         let ended = if self.has(Defect::QueuesWithoutEnd) {
             thread::scope(|scope| {
-                let (queue, replies) = mpsc::channel::<Vec<u8>>();
+                let (queue, replies) = mpsc::channel();
+                let mut replies = replies.into_iter();
                 scope.spawn(move || {
-                    replies
-                        .iter()
-                        .try_for_each(|reply| self.write(stream, &reply))
+                    replies.try_for_each(|reply: Vec<u8>| self.write(stream, &reply))
                 });
-                self.echo_messages(stream, &mut |reply| {
-                    queue.send(reply.to_vec()).map_err(io::Error::other)
-                })
+                let mut send = |reply: &[u8]| queue.send(reply.to_vec()).map_err(io::Error::other);
+                self.echo_messages(stream, &mut send)
             })
         } else {
             self.echo_messages(stream, &mut |reply| self.write(stream, reply))
         };
-        if ended.as_ref().is_ok_and(|ended| ended.by_us) {
+        if let Ok((_, true)) = ended {
             self.close(stream);
         }
         let dies = match ended {
-            Ok(ended) => {
-                self.has(Defect::ServesOneClient)
-                    || (!ended.has_spoken && self.has(Defect::DiesOfAnEmptyStream))
-            }
+            Ok((has_spoken, _)) if !has_spoken && self.has(Defect::DiesOfAnEmptyStream) => true,
+            Ok(_) => self.has(Defect::ServesOneClient),
             Err(_) => self.has(Defect::DiesOfAReset),
         };
         if dies {
@@ -218,26 +226,24 @@ impl ServerState {
     }
 
     fn write(&self, mut stream: &TcpStream, reply: &[u8]) -> io::Result<()> {
-        let lock = self
-            .has(Defect::LocksWhileWriting)
-            .then(|| self.writing.lock().unwrap());
+        let locks = self.has(Defect::LocksWhileWriting);
+        let _lock = locks.then(|| self.writing.lock().unwrap());
         if self.has(Defect::WritesTwice) {
             let (prefix, text) = reply.split_at(self.spec.prefix().len().min(reply.len()));
             stream.write_all(prefix)?;
             return stream.write_all(text);
         }
         stream.set_nodelay(true)?;
-        let written = stream.write_all(reply);
-        drop(lock);
-        written
+        stream.write_all(reply)
     }
 
-    /// Answers until the client or the server ends the connection.
+    /// Answers until the client or the server ends the connection. Returns whether it has answered anything, and
+    /// whether the server has ended it.
     fn echo_messages(
         &self,
         mut stream: &TcpStream,
         send: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    ) -> io::Result<Ended> {
+    ) -> io::Result<(bool, bool)> {
         let mut messages = Messages {
             state: self,
             held: Vec::new(),
@@ -247,50 +253,36 @@ impl ServerState {
         let mut buffer = vec![0; 65_536];
         let mut sent = 0;
         while !messages.ended {
-            let length = stream.read(&mut buffer)?;
-            messages.arrived(&buffer[..length]);
+            let len = stream.read(&mut buffer)?;
+            messages.arrived(&buffer[..len]);
             if messages.ended && messages.held.is_empty() && self.has(Defect::AnswersTheEnd) {
                 send(self.spec.prefix().as_bytes())?;
             }
-            while let Some(answer) = messages.next() {
+            while let Some((reply, is_last)) = messages.next() {
                 sent += 1;
                 if sent != LOST || !self.has(Defect::LosesOneReply) {
-                    send(&answer.bytes)?;
+                    send(&reply)?;
                 }
-                if answer.is_last || self.has(Defect::AnswersOnce) {
-                    return Ok(Ended {
-                        by_us: true,
-                        has_spoken: true,
-                    });
+                if is_last || self.has(Defect::AnswersOnce) {
+                    return Ok((true, true));
                 }
             }
         }
-        Ok(Ended {
-            by_us: false,
-            has_spoken: sent > 0,
-        })
+        Ok((sent > 0, false))
     }
 
     /// Ends the sending side, and lets the client read everything before the socket is closed.
     fn close(&self, stream: &TcpStream) {
         if self.has(Defect::ClosesAtOnce) {
             // If something is on its way, it is there unread when the socket is closed.
-            let _ = stream
-                .set_read_timeout(Some(Duration::from_millis(300)))
-                .and_then(|()| stream.peek(&mut [0]));
+            let set = stream.set_read_timeout(Some(Duration::from_millis(300)));
+            let _ = set.and_then(|()| stream.peek(&mut [0]));
             return;
         }
         let mut rest = stream.take(1 << 20);
-        let _ = stream
-            .shutdown(Shutdown::Write)
-            .and_then(|()| io::copy(&mut rest, &mut io::sink()));
+        let ended = stream.shutdown(Shutdown::Write);
+        let _ = ended.and_then(|()| io::copy(&mut rest, &mut io::sink()));
     }
-}
-
-/// How a connection ended.
-struct Ended {
-    by_us: bool,
-    has_spoken: bool,
 }
 
 /// Which reply of a connection [`Defect::LosesOneReply`] loses: one that no small check waits for.
@@ -301,13 +293,10 @@ const LATE: Duration = Duration::from_millis(2_500);
 
 /// The next client, and all that wait after it, so that their number is known.
 fn arrivals(listener: &TcpListener) -> Vec<TcpStream> {
-    let mut arrived: Vec<_> = listener
-        .accept()
-        .into_iter()
-        .map(|(stream, _)| stream)
-        .collect();
+    let accept = || Some(listener.accept().ok()?.0);
+    let mut arrived = Vec::from_iter(accept());
     listener.set_nonblocking(true).unwrap();
-    arrived.extend(std::iter::from_fn(|| listener.accept().ok()).map(|(stream, _)| stream));
+    arrived.extend(std::iter::from_fn(accept));
     listener.set_nonblocking(false).unwrap();
     for stream in &arrived {
         stream.set_nonblocking(false).unwrap(); // some systems let them inherit it
@@ -325,11 +314,8 @@ struct Messages<'a> {
     ended: bool,
 }
 
-struct Answer {
-    bytes: Vec<u8>,
-    /// After it the connection is closed.
-    is_last: bool,
-}
+/// A reply, and whether the connection is closed after it.
+type Answer = (Vec<u8>, bool);
 
 /// The longest line, in bytes.
 const LONGEST: usize = 65_536;
@@ -353,53 +339,36 @@ impl Messages<'_> {
     }
 
     fn next_chunk(&mut self) -> Option<Answer> {
-        let whole = match std::str::from_utf8(&self.held) {
+        let whole = match str::from_utf8(&self.held) {
             Ok(text) => text.len(),
             Err(error) if error.valid_up_to() > 0 => error.valid_up_to(),
-            Err(error)
-                if error.error_len().is_none()
-                    && !self.ended
-                    && !self.state.has(Defect::DecodesEachRead) =>
-            {
-                return None;
-            }
-            Err(_) => {
-                return Some(self.state.answer_bad(
-                    &std::mem::take(&mut self.held),
-                    0,
-                    self.before,
-                    true,
-                ));
+            Err(error) => {
+                let is_cut = error.error_len().is_none() && !self.ended;
+                if is_cut && !self.state.has(Defect::DecodesEachRead) {
+                    return None;
+                }
+                let bad = std::mem::take(&mut self.held);
+                return Some(self.state.answer_bad(&bad, 0, self.before, true));
             }
         };
         self.before += whole;
-        Some(
-            self.state
-                .answer(&self.held.drain(..whole).collect::<Vec<_>>()),
-        )
+        let chunk: Vec<_> = self.held.drain(..whole).collect();
+        Some(self.state.answer(&chunk))
     }
 
     fn next_line(&mut self) -> Option<Answer> {
         let has = |defect| self.state.has(defect);
-        let end = self
-            .held
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map(|at| at + 1);
-        let line = self.held[..end.unwrap_or(self.held.len())].to_vec();
-        let text = line
-            .strip_suffix(b"\n")
-            .map_or(&line[..], |text| text.strip_suffix(b"\r").unwrap_or(text));
-        let counted = if has(Defect::CountsTheLineEnding) {
-            line.len()
-        } else {
-            text.len()
+        let end = self.held.iter().position(|byte| *byte == b'\n');
+        let line = self.held[..end.map_or(self.held.len(), |at| at + 1)].to_vec();
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let text = match end {
+            Some(_) if !has(Defect::CountsTheLineEnding) => {
+                text.strip_suffix(b"\r").unwrap_or(text)
+            }
+            _ => &line,
         };
-        if counted > LONGEST && !has(Defect::TakesAnyLine) {
-            return Some(Answer {
-                bytes: b"error: line longer than 65536 bytes\n".to_vec(),
-                is_last: true,
-            });
+        if text.len() > LONGEST && !has(Defect::TakesAnyLine) {
+            return Some((b"error: line longer than 65536 bytes\n".to_vec(), true));
         }
         if end.is_none() && (!self.ended || has(Defect::DropsTheLastLine)) {
             return None;
@@ -408,15 +377,13 @@ impl Messages<'_> {
         if has(Defect::TakesAReadForALine) {
             self.held.clear();
         }
-        match std::str::from_utf8(&line) {
-            Ok(_) => Some(self.state.answer(&line)),
-            Err(error) => Some(self.state.answer_bad(
-                &line,
-                error.valid_up_to(),
-                0,
-                has(Defect::ClosesOnABadLine),
-            )),
-        }
+        let is_last = has(Defect::ClosesOnABadLine);
+        Some(match str::from_utf8(&line) {
+            Ok(_) => self.state.answer(&line),
+            Err(error) => self
+                .state
+                .answer_bad(&line, error.valid_up_to(), 0, is_last),
+        })
     }
 }
 
@@ -444,18 +411,14 @@ impl ServerState {
             message.retain(|byte| *byte != b'\r');
         }
         if self.has(Defect::EscapesQuotes) {
-            message = String::from_utf8_lossy(&message)
-                .replace('\'', "\\'")
-                .into_bytes();
+            let text = String::from_utf8_lossy(&message);
+            message = text.replace('\'', "\\'").into_bytes();
         }
         if self.has(Defect::FormatsTwice) {
             let text = String::from_utf8_lossy(&message);
             message = text.replace("{data}", &text).into_bytes();
         }
-        Answer {
-            bytes: [self.spec.prefix().as_bytes(), &message].concat(),
-            is_last: false,
-        }
+        ([self.spec.prefix().as_bytes(), &message].concat(), false)
     }
 
     /// The reply to bytes that are not UTF-8 from `at` on, with `before` bytes counted before them.
@@ -464,15 +427,9 @@ impl ServerState {
             return self.answer(String::from_utf8_lossy(bytes).as_bytes());
         }
         let ending = if self.spec.is_stream() { "\n" } else { "" };
-        let error = format!(
-            "error: not UTF-8: byte 0x{:02X} at offset {}{ending}",
-            bytes[at],
-            before + at
-        );
-        Answer {
-            bytes: error.into_bytes(),
-            is_last,
-        }
+        let (byte, offset) = (bytes[at], before + at);
+        let error = format!("error: not UTF-8: byte 0x{byte:02X} at offset {offset}{ending}");
+        (error.into_bytes(), is_last)
     }
 }
 
@@ -484,10 +441,10 @@ impl ServerState {
         let mut last = Vec::new();
         let mut callers = Callers::default();
         while !self.is_stopped() {
-            let Ok((length, peer)) = socket.recv_from(&mut buffer) else {
+            let Ok((len, peer)) = socket.recv_from(&mut buffer) else {
                 continue;
             };
-            let datagram = &buffer[..length];
+            let datagram = &buffer[..len];
             let is_ignored = (datagram.is_empty() && self.has(Defect::IgnoresEmptyDatagrams))
                 || (datagram == last && self.has(Defect::DropsDuplicates))
                 || self.is_guarded_against(datagram);
@@ -495,20 +452,23 @@ impl ServerState {
             if self.is_stopped() || is_ignored {
                 continue;
             }
-            let reply = match std::str::from_utf8(datagram) {
+            let (reply, _) = match str::from_utf8(datagram) {
                 Err(error) if self.spec.is_text() => {
                     self.answer_bad(datagram, error.valid_up_to(), 0, false)
                 }
                 _ => self.answer(datagram),
             };
             // Linux reports no refused reply to an unconnected socket, but the free port shows it.
-            let is_closed = || UdpSocket::bind(("0.0.0.0", peer.port())).is_ok();
+            let is_closed = || {
+                thread::sleep(Duration::from_millis(1)); // a client that leaves at once has left then
+                UdpSocket::bind(("0.0.0.0", peer.port())).is_ok()
+            };
             if self.has(Defect::DiesOfAClosedPort) && is_closed() {
                 self.stop();
             }
             let other = callers.mix_up(peer);
             let is_mixed_up = self.has(Defect::MixesUpAddresses);
-            self.send(socket, &reply.bytes, if is_mixed_up { other } else { peer });
+            self.send(socket, &reply, if is_mixed_up { other } else { peer });
         }
     }
 
@@ -523,10 +483,8 @@ impl ServerState {
 
     fn send(&self, socket: &UdpSocket, reply: &[u8], peer: SocketAddr) {
         if socket.send_to(reply, peer).is_err() && !self.has(Defect::IsSilentAboutSize) {
-            let error = format!(
-                "error: reply of {} bytes does not fit in one datagram",
-                reply.len()
-            );
+            let len = reply.len();
+            let error = format!("error: reply of {len} bytes does not fit in one datagram");
             let _ = socket.send_to(error.as_bytes(), peer); // the peer may be gone
         }
     }
@@ -546,11 +504,8 @@ impl Callers {
         if self.last == Some(peer) {
             return peer;
         }
-        self.comebacks = if self.before == Some(peer) {
-            self.comebacks + 1
-        } else {
-            0
-        };
+        let is_back = self.before == Some(peer);
+        self.comebacks = if is_back { self.comebacks + 1 } else { 0 };
         let other = self.last.replace(peer);
         self.before = other;
         other.filter(|_| self.comebacks >= 2).unwrap_or(peer)

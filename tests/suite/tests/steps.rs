@@ -5,11 +5,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use suite::{DEADLINE, PREFIX, Process, Server, example, finish, python, root, words};
+use suite::{DEADLINE, PREFIX, Process, Server, example, finish};
+use suite::{in_parallel, python, root, words};
 
 /// For each server: the arguments of the checker, how many checks pass, and which do not (`–`: not tried).
 ///
@@ -51,15 +51,11 @@ fn twin(name: &str) -> PathBuf {
     root().join(format!("docs/python/{name}.py"))
 }
 
-/// Puts all servers through the checker in parallel: most of the time is spent waiting.
+/// Puts all servers through the checker.
 fn assert_checks(step: fn(&str) -> Command) {
-    thread::scope(|scope| {
-        for [name, arguments, passed, others] in servers() {
-            scope.spawn(move || {
-                let found = check(step(name), arguments);
-                assert_eq!(found, format!("{passed}: {others}"), "{name}");
-            });
-        }
+    in_parallel(servers(), |[name, arguments, passed, others]| {
+        let found = check(step(name), arguments);
+        assert_eq!(found, format!("{passed}: {others}"), "{name}");
     });
 }
 
@@ -228,15 +224,11 @@ wrong_sender: sent: three - received: reply to two
     let broken: Vec<_> = broken.map(|line| line.split_once(": ").unwrap()).collect();
     let programs: Vec<_> = broken.iter().map(|(name, _)| *name).collect();
     assert_eq!(programs, names("docs/python/broken", ".py"));
-    thread::scope(|scope| {
-        for (name, expected) in broken {
-            scope.spawn(move || {
-                let printed = finish(python_step(&format!("broken/{name}")), "").success();
-                assert!(
-                    printed.lines().any(|line| line == expected),
-                    "{name}: {printed}"
-                );
-            });
-        }
+    in_parallel(broken, |(name, expected)| {
+        let printed = finish(python_step(&format!("broken/{name}")), "").success();
+        assert!(
+            printed.lines().any(|line| line == expected),
+            "{name}: {printed}"
+        );
     });
 }

@@ -1,16 +1,13 @@
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use suite::{End, PREFIX, Server, Signal};
-use suite::{assert_contains, connect, read_to_end, request, words};
+use suite::{assert_contains, connect, connect_udp, in_parallel, read_to_end, request, words};
 
-use crate::black_box::{PROGRAMS, client};
+use crate::black_box::{PROGRAMS, SERVER_IS_FULL, TCP_SERVERS, client};
 use crate::cases::{free_address, send_datagrams, start_unread};
-
-/// How each TCP server is started.
-pub const TCP_SERVERS: [&str; 3] = ["tcp-echo", "threaded-echo", "threaded-echo --workers 1"];
 
 /// Asserts that a server stopped as promised: within 2 s, with its summary as the last line.
 pub fn assert_stopped(end: &End, summary: &str) {
@@ -34,19 +31,19 @@ pub fn connect_never_reader(server: &Server) -> TcpStream {
 
 #[test]
 fn signal_ends_server_with_summary() {
-    for program in PROGRAMS {
+    in_parallel(PROGRAMS, |program| {
         for signal in [Signal::INT, Signal::TERM] {
             let mut server = Server::start(program);
             server.signal(signal);
             let clients = ["0 clients, ", ""][usize::from(program == "udp-echo")];
             assert_stopped(&server.end(), &format!("{clients}0 messages, 0 bytes"));
         }
-    }
+    });
 }
 
 #[test]
 fn idle_client_sees_end_of_stream() {
-    for line in TCP_SERVERS {
+    in_parallel(TCP_SERVERS, |line| {
         let mut server = Server::start(line);
         let idle = connect(server.address);
         assert_eq!(request(&idle, "안녕"), format!("{PREFIX}안녕"));
@@ -54,17 +51,110 @@ fn idle_client_sees_end_of_stream() {
         assert_stopped(&end, "1 client, 1 message, 6 bytes");
         assert!(end.took < Duration::from_secs(1), "{end:?}");
         assert_eq!(read_to_end(&idle), "");
+    });
+}
+
+#[test]
+fn stop_answers_whole_messages_only() {
+    for (framing, sent, replies) in [
+        ("chunk", &b"one\xec\x95"[..], format!("{PREFIX}one")),
+        (
+            "line",
+            b"one\ntwo\nth",
+            format!("{PREFIX}one\n{PREFIX}two\n"),
+        ),
+    ] {
+        let mut server = Server::start(format!("tcp-echo --framing {framing}"));
+        let mut client = connect(server.address);
+        request(&client, "a\n");
+        client.write_all(sent).unwrap();
+        server.signal(Signal::INT);
+        assert_eq!(read_to_end(&client), replies);
+        assert_stopped(&server.end(), "1 client, ");
     }
 }
 
 #[test]
+fn stop_answers_clients_in_queue_of_pool() {
+    let mut server = Server::start("threaded-echo --workers 1 --queue 3");
+    let [first, second, rest @ ..] = [(); 4].map(|()| connect(server.address));
+    request(&first, "a");
+    for mut client in &rest {
+        client.write_all(b"a").unwrap();
+    }
+    assert_eq!(read_to_end(&connect(server.address)), SERVER_IS_FULL);
+    drop(first);
+    request(&second, "a"); // the queue keeps its order: the worker serves the second client
+    server.signal(Signal::INT);
+    for client in rest {
+        assert_eq!(read_to_end(&client), format!("{PREFIX}a"));
+    }
+    assert_stopped(&server.end(), "4 clients, 4 messages, 4 bytes");
+}
+
+#[test]
+fn storm_of_connections_delays_no_stop() {
+    in_parallel(["--max-clients 20", "--workers 2 --queue 5"], |limit| {
+        let server = Server::start(format!("threaded-echo {limit}"));
+        let address = server.address;
+        let connect_until_refused = || loop {
+            match TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+                Ok(mut stream) => drop(stream.write_all(b"hi\n")),
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => break,
+                Err(_) => {} // the backlog may be full
+            }
+        };
+        thread::scope(|scope| {
+            let mut server = server; // a failure kills it, which ends the storm
+            (0..4).for_each(|_| drop(scope.spawn(connect_until_refused)));
+            server.wait_for(" disconnected");
+            assert_stopped(&server.interrupt(), "");
+        });
+    });
+}
+
+#[test]
+fn stop_answers_datagrams_and_prints_all_in_order() {
+    let mut server = Server::start("udp-echo");
+    let client = connect_udp(server.address);
+    let datagrams = 1..=200;
+    let is_answered = |len| {
+        client.send(&[b'x'; 200][..len]).unwrap();
+        client.recv(&mut [0; 300]).is_ok()
+    };
+    assert!(datagrams.clone().all(is_answered));
+    (0..20).for_each(|_| drop(client.send(b"hi")));
+    server.signal(Signal::INT);
+    (0..20).for_each(|_| assert!(client.recv(&mut [0; 300]).is_ok()));
+    let end = server.end();
+    assert_stopped(&end, "220 messages, 20140 bytes");
+    let lines = end.stdout.lines().filter(|line| line.contains("replied"));
+    let lines: Vec<_> = lines.collect();
+    let is_in_order = |len: usize| lines[len - 1].contains(&format!(": {len} byte"));
+    assert!(lines.len() == 220 && datagrams.into_iter().all(is_in_order));
+}
+
+#[test]
+fn flood_of_datagrams_delays_no_stop() {
+    let server = Server::start("udp-echo --quiet");
+    let client = connect_udp(server.address);
+    thread::scope(|scope| {
+        let mut server = server; // a failure kills it, which closes the port
+        scope.spawn(|| while client.send(b"x").is_ok() {});
+        client.recv(&mut [0; 64]).unwrap();
+        server.signal(Signal::INT);
+        let end = server.end();
+        assert!(end.code == Some(0) && end.took.as_secs() < 2, "{end:?}");
+    });
+}
+
+#[test]
 fn never_reader_delays_no_stop() {
-    let stop = |line: &str| {
+    in_parallel(TCP_SERVERS, |line| {
         let mut server = Server::start(line);
         let _never_reader = connect_never_reader(&server);
         assert_stopped(&server.interrupt(), "1 client, ");
-    };
-    thread::scope(|scope| TCP_SERVERS.map(|line| drop(scope.spawn(move || stop(line)))));
+    });
 }
 
 #[test]
@@ -109,19 +199,19 @@ fn second_interrupt_ends_server_immediately() {
 
 #[test]
 fn unread_output_delays_no_stop() {
-    for line in ["udp-echo", "udp-echo --trace"] {
+    in_parallel(["udp-echo", "udp-echo --trace"], |line| {
         let mut server = start_unread(line);
         send_datagrams(&server, 6_000);
         let started = Instant::now();
         server.signal(Signal::TERM);
         assert_eq!(server.wait(), Some(0));
         assert!(started.elapsed() <= Duration::from_secs(2));
-    }
+    });
 }
 
 #[test]
 fn stopped_server_frees_port_immediately() {
-    for line in TCP_SERVERS {
+    in_parallel(TCP_SERVERS, |line| {
         let line = format!("{line} --address {}", free_address());
         for _ in 0..2 {
             let mut server = Server::spawn(words(&line));
@@ -129,7 +219,7 @@ fn stopped_server_frees_port_immediately() {
             request(&client, "a");
             assert_stopped(&server.interrupt(), ""); // the server closes first: TIME_WAIT
         }
-    }
+    });
 }
 
 #[test]
