@@ -338,6 +338,17 @@ impl Client<'_> {
         self.expect_pieces(reply).map(drop)
     }
 
+    /// Does so, unless nothing happens for a second, if it `may_wait` for more.
+    pub(crate) fn expect_unless_silent(&mut self, reply: Reply, may_wait: bool) -> Checked {
+        if may_wait {
+            match self.receive(Duration::from_secs(1)) {
+                Err(error) if is_timeout(error.kind()) => return Ok(()),
+                received => self.pending = received.ok().flatten().unwrap_or_default(),
+            }
+        }
+        self.expect(reply)
+    }
+
     /// Receives until this reply is complete. Returns the longest pause between two pieces of it.
     pub(crate) fn expect_pieces(&mut self, mut reply: Reply) -> Checked<Duration> {
         let mut actual = Vec::new(); // its beginning

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use checker::{Language, Words, words, wrap};
 use clap::Parser;
+use common::words::error_message;
 
 use crate::print;
 
@@ -74,11 +75,12 @@ fn loopback_udp() -> Finding {
 }
 
 fn found(protocol: &str, exchange: io::Result<()>) -> Finding {
-    let wrong = |error| words("preflight.no-loopback").with(protocol).with(error);
-    match exchange {
-        Ok(()) => Ok(words("preflight.loopback").with(protocol)),
-        Err(error) => Err([wrong(error), words("preflight.allow-loopback")]),
-    }
+    let Err(error) = exchange else {
+        return Ok(words("preflight.loopback").with(protocol));
+    };
+    let wrong = words("preflight.no-loopback").with(protocol);
+    let wrong = wrong.with(error_message(&error));
+    Err([wrong, words("preflight.allow-loopback")])
 }
 
 fn port() -> Finding {
@@ -92,10 +94,8 @@ fn port() -> Finding {
         Err(error) => error,
     };
     let wrong = words("preflight.port-taken").with(PORT);
-    Err([
-        wrong.with(error).with(users()),
-        words("preflight.free-port"),
-    ])
+    let wrong = wrong.with(error_message(&error)).with(users());
+    Err([wrong, words("preflight.free-port")])
 }
 
 /// Returns what the system says of the programs that have the port, on lines of their own, or nothing.
@@ -105,13 +105,10 @@ fn users() -> String {
         "macos" => "lsof -nP -i:12345",
         _ => "ss -Hanptu sport = :12345",
     };
-    let lines = output(command).unwrap_or_default();
-    let lines = lines
-        .lines()
-        .filter(|line| line.contains(&format!(":{PORT} ")));
-    lines.fold(String::new(), |text, line| {
-        text + "\n    " + line.trim().replace(char::is_control, " ").as_str()
-    })
+    let (output, port) = (output(command).unwrap_or_default(), format!(":{PORT} "));
+    let lines = output.lines().filter(|line| line.contains(&port));
+    let show = |line: &str| format!("\n    {}", line.trim().replace(char::is_control, " "));
+    lines.map(show).collect()
 }
 
 fn python() -> Finding {

@@ -116,8 +116,9 @@ mod tests {
             let is_named = sources.contains(&format!("\"{key}\""));
             let is_used = is_named || keys.iter().any(|used| used == key);
             assert!(is_used, "nothing says {key}");
-            let has_hangul = korean.contains(|c| ('가'..='힣').contains(&c));
-            let is_right = !english.is_empty() && english.is_ascii() && has_hangul;
+            let [in_english, in_korean] =
+                [english, korean].map(|text| text.contains(|c| ('가'..='힣').contains(&c)));
+            let is_right = !english.is_empty() && !in_english && in_korean;
             assert!(is_right, "{key}: {english}: {korean}");
             assert_eq!(fields(english), fields(korean), "{key}");
         }

@@ -202,12 +202,12 @@ fn failure_prints_reason_and_exits_with_1() {
 
 #[test]
 fn client_tries_every_address_of_name() {
-    for program in PROGRAMS {
+    in_parallel(PROGRAMS, |program| {
         let server = Server::spawn(words(format!("{program} --address [::1]:0")));
         let port = server.address.port();
         let end = run(format!("{program} client -a localhost:{port} hi"), "");
         assert_eq!(end.success(), format!("{PREFIX}hi\n"));
-    }
+    });
 }
 
 #[test]

@@ -92,13 +92,13 @@ fn endless_reply_fills_no_memory_of_client() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = server.local_addr().unwrap();
         let line = format!("threaded-echo {arguments} -a {address}");
-        // 64 MiB arrive, and the program has 48 MiB of address space.
-        let setup = "ulimit -v 49152; export MALLOC_ARENA_MAX=1; exec >/dev/null";
+        // 40 MiB arrive, and the program has 32 MiB of address space.
+        let setup = "ulimit -v 32768; export MALLOC_ARENA_MAX=1; exec >/dev/null";
         let mut client = Process::spawn(crate::pressure::bash(setup, &line));
         client.end_input();
         let (mut stream, _) = server.accept().unwrap();
         // Ends earlier if the swarm sees that this is not its reply.
-        let _ = (0..1_024).try_for_each(|_| stream.write_all(&[b'x'; 65_536]));
+        let _ = (0..640).try_for_each(|_| stream.write_all(&[b'x'; 65_536]));
         drop(stream);
         let end = client.end();
         assert!(matches!(end.code, Some(0 | 1)), "{line}: {end:?}");
@@ -110,9 +110,9 @@ fn endless_reply_fills_no_memory_of_client() {
 fn endless_line_fills_no_memory_of_udp_client() {
     let server = Server::start("udp-echo");
     let line = format!("udp-echo client -a {}", server.address);
-    let setup = "ulimit -v 49152; export MALLOC_ARENA_MAX=1";
+    let setup = "ulimit -v 32768; export MALLOC_ARENA_MAX=1";
     let client = crate::pressure::bash(setup, &line);
-    let error = finish(client, vec![b'x'; 64 << 20]).failure(1);
+    let error = finish(client, vec![b'x'; 40 << 20]).failure(1);
     assert_contains(&error, &["udp-echo: cannot send"]);
 }
 

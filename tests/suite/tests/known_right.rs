@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use checker::{CHECKS, Framing, LIMITS, Limits, Pattern, Target, run};
-use suite::{PREFIX, python, root};
+use suite::{PREFIX, in_parallel, python, root};
 
 use crate::reference::target;
 
@@ -85,7 +85,7 @@ fn answer_lines(stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// 100 ms for each reply.
+/// 20 ms for each reply.
 fn answer_slowly(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; 1024];
     loop {
@@ -93,7 +93,7 @@ fn answer_slowly(mut stream: TcpStream) -> io::Result<()> {
         if len == 0 {
             return Ok(());
         }
-        thread::sleep(Duration::from_millis(100)); // being slow is what it is for
+        thread::sleep(Duration::from_millis(20)); // being slow is what it is for
         stream.write_all(&buffer[..len])?;
     }
 }
@@ -143,42 +143,28 @@ const LIGHT: Limits = Limits {
     bytes: 4 << 20,
 };
 
-fn assert_running_right(address: SocketAddr, pattern: Pattern, framing: Framing, not_tried: usize) {
-    let mut target = target(address, pattern, framing, PREFIX);
-    target.limits = LIGHT;
-    if framing == Framing::Raw {
-        target.limits.clients = 4; // the slow one
-    }
-    assert_right(&target, Some(not_tried));
-}
-
+/// All at once: most of the time is spent waiting.
 #[test]
-fn thread_per_client_with_small_reads_passes() {
-    let address = serve(true, answer_chunks);
-    assert_running_right(address, Pattern::Threaded, Framing::Chunk, 0);
-}
-
-#[test]
-fn decoder_that_raises_an_error_passes() {
-    let address = serve(false, answer_decoded);
-    assert_running_right(address, Pattern::Tcp, Framing::Chunk, 1);
-}
-
-#[test]
-fn lines_with_own_limit_and_own_errors_pass() {
-    let address = serve(true, answer_lines);
-    assert_running_right(address, Pattern::Threaded, Framing::Line, 1);
-}
-
-#[test]
-fn slow_server_passes() {
-    let address = serve(true, answer_slowly);
-    assert_running_right(address, Pattern::Threaded, Framing::Raw, 0);
-}
-
-#[test]
-fn datagrams_with_own_errors_pass() {
-    assert_running_right(answer_datagrams(), Pattern::Udp, Framing::Chunk, 0);
+fn servers_that_are_not_ours_pass() {
+    let check = |address: SocketAddr, pattern, framing, not_tried| {
+        let mut target = target(address, pattern, framing, PREFIX);
+        target.limits = LIGHT;
+        if framing == Framing::Raw {
+            target.limits.clients = 4; // the slow one
+        }
+        assert_right(&target, Some(not_tried));
+    };
+    let (chunk, line, raw) = (Framing::Chunk, Framing::Line, Framing::Raw);
+    let servers = [
+        (serve(true, answer_chunks), Pattern::Threaded, chunk, 0),
+        (serve(false, answer_decoded), Pattern::Tcp, chunk, 1),
+        (serve(true, answer_lines), Pattern::Threaded, line, 1),
+        (serve(true, answer_slowly), Pattern::Threaded, raw, 0),
+        (answer_datagrams(), Pattern::Udp, chunk, 0),
+    ];
+    in_parallel(servers, |(address, pattern, framing, not_tried)| {
+        check(address, pattern, framing, not_tried);
+    });
 }
 
 /// Starts the server with this command for each check.

@@ -1,12 +1,12 @@
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::thread;
 use std::time::Duration;
 use std::{env, fs};
 
 use checker::Framing::{self, Chunk, Line, Raw};
 use checker::Pattern::{self, Tcp, Threaded, Udp};
 use checker::{CHECKS, Event, Language, Limits, Problem, Report, Target, run};
+
+use suite::in_parallel;
 
 use crate::reference::Defect::{self, *};
 use crate::reference::Reference;
@@ -92,22 +92,20 @@ fn reference_server_passes_all_checks() {
             assert!(verdict.outcome.is_ok(), "{}: {verdict:?}", target.spec);
         }
     };
-    thread::scope(|scope| {
-        for pattern in [Tcp, Threaded, Udp] {
-            for framing in [Chunk, Line, Raw] {
-                // The last two prefixes are the beginnings of what is sent.
-                let prefixes = ["서버로부터 응답: ", "", "x", "안"].into_iter();
-                let prefixes = prefixes.take(if framing == Chunk { 4 } else { 1 });
-                scope.spawn(move || prefixes.for_each(|prefix| check(pattern, framing, prefix)));
-            }
-        }
+    in_parallel([Tcp, Threaded, Udp], |pattern| {
+        in_parallel([Chunk, Line, Raw], |framing| {
+            // The last two prefixes are the beginnings of what is sent.
+            let prefixes = ["서버로부터 응답: ", "", "x", "안"];
+            let count = if framing == Chunk { 4 } else { 1 };
+            in_parallel(&prefixes[..count], |prefix| check(pattern, framing, prefix));
+        });
     });
 }
 
 /// The last check finds out whether the server is still there; so here it no longer is.
 #[test]
-fn server_that_ends_after_a_check_fails_that_check() {
-    for pattern in [Tcp, Threaded, Udp] {
+fn server_ending_after_check_fails_that_check() {
+    in_parallel([Tcp, Threaded, Udp], |pattern| {
         let (server, target) = start(pattern, Chunk, "> ", None);
         let mut server = Some(server);
         let verdicts = run(&target, &CHECKS.each_ref(), |event| {
@@ -120,27 +118,19 @@ fn server_that_ends_after_a_check_fails_that_check() {
         assert!(matches!(outcome, Err(Problem::NotRun(_))), "{outcome:?}");
         assert!(verdicts.next().unwrap().is_failed());
         assert!(verdicts.all(|verdict| verdict.outcome.is_ok()));
-    }
+    });
 }
 
 /// Each of these files is what the author of such a server reads. After a change of wording,
 /// `UPDATE_KNOWN_WRONG=1 cargo test -p suite known_wrong` writes them anew, for review.
 #[test]
 fn each_wrong_server_is_named_for_what_it_is() {
-    let queue = Mutex::new(WRONG.iter());
-    thread::scope(|scope| {
-        for _ in 0..16 {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().unwrap().next();
-                    let Some(wrong) = next else { return };
-                    // Which of the two arrives, the error or the reset, is the system's choice.
-                    if cfg!(target_os = "linux") || wrong.3 != "error-reaches-client" {
-                        compare_output(wrong);
-                    }
-                }
-            });
-        }
+    in_parallel(WRONG.chunks(2), |wrong| {
+        // Which of the two arrives, the error or the reset, is the system's choice.
+        let is_same = |(.., check): &&Wrong| *check != "error-reaches-client";
+        let wrong = wrong.iter();
+        let wrong = wrong.filter(|wrong| cfg!(target_os = "linux") || is_same(wrong));
+        wrong.for_each(compare_output);
     });
 }
 
