@@ -225,7 +225,7 @@ fn list_needs_no_server() {
 /// `python my_server.py`, the port in its source, and no `SO_REUSEADDR`: each check starts it again.
 #[test]
 #[ignore = "needs python3"]
-fn server_with_a_port_of_its_own_is_started_again() {
+fn server_with_own_port_is_started_again() {
     let port = free_address().port();
     let source = format!(
         "import socket; s = socket.socket(); s.bind(('127.0.0.1', {port})); s.listen(); \

@@ -114,7 +114,7 @@ fn storm_of_connections_delays_no_stop() {
 }
 
 #[test]
-fn stop_answers_datagrams_and_prints_all_in_order() {
+fn stop_answers_datagrams_and_prints_in_order() {
     let mut server = Server::start("udp-echo");
     let client = connect_udp(server.address);
     let datagrams = 1..=200;
