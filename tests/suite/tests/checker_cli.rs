@@ -240,7 +240,7 @@ fn server_with_own_port_is_started_again() {
 }
 
 #[test]
-fn each_check_has_a_known_wrong_server_and_a_page() {
+fn each_check_has_wrong_server_and_page() {
     let names: HashSet<_> = CHECKS.iter().map(|check| check.name).collect();
     assert_eq!(names.len(), CHECKS.len(), "two checks have the same name");
     let caught = WRONG.iter().map(|wrong| wrong.3);
