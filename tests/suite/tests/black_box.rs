@@ -162,7 +162,7 @@ fn unanswered_datagram_costs_no_other_line() {
 }
 
 #[test]
-fn silent_server_is_an_error_that_names_its_cause() {
+fn silent_server_is_an_error_with_its_cause() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
     let error = run(format!("tcp-echo client -a {address} --timeout 0.2 hi"), "").failure(1);
@@ -228,7 +228,7 @@ fn wrong_usage_exits_with_2() {
 
 #[test]
 #[cfg(unix)]
-fn public_server_prints_warning_and_loopback_none() {
+fn public_server_prints_warning() {
     in_parallel(PROGRAMS, |program| {
         for (address, reached) in [("0.0.0.0:0", "127.0.0.1:"), ("[::]:0", "\"[::1]:")] {
             let mut server = Server::spawn(words(format!("{program} --address {address}")));
