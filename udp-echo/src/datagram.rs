@@ -114,7 +114,7 @@ impl<'a> Datagrams<'a> {
     }
 
     fn ignore(&self, peer: SocketAddr, reason: &str) {
-        let line = format_args!("datagram from {peer}: not answered: {reason}");
+        let line = format!("datagram from {peer}: not answered: {reason}");
         self.report.print_line(line);
     }
 
