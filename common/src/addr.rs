@@ -41,7 +41,7 @@ impl FromStr for Address {
         let (host, port) = match input.rsplit_once(':') {
             _ if is_ipv6(input) => (input, "12345"),
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port),
-            None if is_number(input) && !input.is_empty() => ("", input),
+            None if is_number(input) => ("", input),
             _ => (input, "12345"),
         };
         let in_brackets = || host.strip_prefix('[')?.strip_suffix(']');
@@ -192,10 +192,10 @@ pub fn hint(action: &str, kind: ErrorKind, port: u16) -> String {
 /// Returns the address at which this machine reaches a socket bound to `bound`. Clients cannot
 /// connect to `0.0.0.0` and `::` on every system.
 pub fn reachable(mut bound: SocketAddr) -> SocketAddr {
-    match (bound.ip().to_canonical().is_unspecified(), bound.ip()) {
-        (false, _) => {}
-        (true, IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => bound.set_ip(Ipv6Addr::LOCALHOST.into()),
-        (true, _) => bound.set_ip(Ipv4Addr::LOCALHOST.into()),
+    match bound.ip() {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => bound.set_ip(Ipv6Addr::LOCALHOST.into()),
+        ip if ip.to_canonical().is_unspecified() => bound.set_ip(Ipv4Addr::LOCALHOST.into()),
+        _ => {}
     }
     bound
 }

@@ -56,23 +56,26 @@ impl Printer {
 
 /// Prints until the printer is dropped. Ignores a closed stream, as in `tcp-echo | head -1`.
 fn print_all(entries: &Receiver<Entry>, counter: &AtomicU64, mut output: impl Write) {
-    let mut print = |line: &str| {
-        let printed = output.write_all(format!("{line}\n").as_bytes());
-        let _ = printed.and_then(|()| output.flush());
-    };
-    let note = |dropped| {
+    for Entry(dropped, line, _printed) in entries {
+        let mut lines = vec![note(dropped), line];
+        if entries.is_empty() {
+            // No later entry carries the number of lines that were dropped after this one.
+            lines.push(note(counter.swap(0, Ordering::Relaxed)));
+        }
+        for line in lines.into_iter().flatten() {
+            let printed = output.write_all(format!("{line}\n").as_bytes());
+            let _ = printed.and_then(|()| output.flush());
+        }
+    }
+}
+
+/// Returns the line about dropped lines, or `None` if there are none.
+fn note(dropped: u64) -> Option<String> {
+    let note = || {
         format!(
             "({} dropped: the output was not read)",
             plural(dropped, "line")
         )
     };
-    for Entry(dropped, line, _printed) in entries {
-        if dropped > 0 {
-            print(&note(dropped));
-        }
-        line.iter().for_each(|line| print(line));
-        if entries.is_empty() && counter.load(Ordering::Relaxed) > 0 {
-            print(&note(counter.swap(0, Ordering::Relaxed)));
-        }
-    }
+    (dropped > 0).then(note)
 }

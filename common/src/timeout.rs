@@ -27,11 +27,8 @@ pub fn socket_timeout(timeout: Duration) -> Option<Duration> {
 /// Returns `true` if the timeout of a socket call expired. On Unix, `TimedOut` has another meaning:
 /// the other machine does not respond (ETIMEDOUT).
 pub fn is_timeout(error: &Error) -> bool {
-    match error.kind() {
-        ErrorKind::TimedOut => cfg!(windows),
-        ErrorKind::WouldBlock => cfg!(not(windows)),
-        _ => false,
-    }
+    use ErrorKind::{TimedOut, WouldBlock};
+    error.kind() == if cfg!(windows) { TimedOut } else { WouldBlock }
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 
 use std::fmt::Display;
 use std::io;
-
 use std::time::{Duration, Instant};
 
 use crate::printer::Printer;
@@ -86,17 +85,14 @@ fn describe(bytes: &[u8]) -> String {
             }
         }
     }
-    let (hex, text) = (abbreviate(&hex, " "), abbreviate(&text, ""));
+    let (hex, text) = (abbreviate(hex, " "), abbreviate(text, ""));
     format!(": {hex}  \"{text}\"{note}")
 }
 
-/// Returns the number of missing bytes if these begin a character (RFC 3629, section 3).
+/// Returns the number of missing bytes if these invalid bytes begin a character. Its first byte
+/// begins with as many ones as the character has bytes (RFC 3629, section 3).
 fn awaited(bytes: &[u8]) -> Option<usize> {
-    let len = match bytes.first()? {
-        0xf0.. => 4,
-        0xe0.. => 3,
-        _ => 2,
-    };
+    let len = bytes.first()?.leading_ones() as usize;
     let error = std::str::from_utf8(bytes).err()?;
     error.error_len().is_none().then(|| len - bytes.len())
 }
@@ -105,12 +101,11 @@ fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn abbreviate(groups: &[String], separator: &str) -> String {
-    if groups.len() <= 2 * SHOWN {
-        return groups.join(separator);
+fn abbreviate(mut groups: Vec<String>, separator: &str) -> String {
+    if groups.len() > 2 * SHOWN {
+        groups.splice(SHOWN..groups.len() - SHOWN, ["…".to_owned()]);
     }
-    let (start, end) = (&groups[..SHOWN], &groups[groups.len() - SHOWN..]);
-    [&start.join(separator), "…", &end.join(separator)].join(separator)
+    groups.join(separator)
 }
 
 /// Escapes characters that a terminal would not show: controls, bidirectional and zero-width

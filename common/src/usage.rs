@@ -14,6 +14,9 @@ use crate::report::{Report, Verbosity, print_error};
 use crate::shutdown::Shutdown;
 use crate::words::{command_line, quoted};
 
+/// The flags that beginners type before an address. Only the first two exist.
+const FLAGS: [&str; 4] = ["--address", "-a", "--port", "-p"];
+
 /// The arguments of a server, with the options that only this server has.
 #[derive(Debug, clap::Args)]
 pub struct ServerArgs<Options: clap::Args> {
@@ -33,12 +36,10 @@ pub fn run<Cli: Parser>(
     program: &str,
     run: impl FnOnce(Cli) -> Result<(), Box<dyn Error>>,
 ) -> ExitCode {
-    let result = match Cli::try_parse() {
-        Ok(cli) => run(cli),
+    let error = match Cli::try_parse().map(run) {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(error)) => error,
         Err(error) => return explain::<Cli>(program, &error),
-    };
-    let Err(error) = result else {
-        return ExitCode::SUCCESS;
     };
     // Our code wraps socket errors in a sentence, so a bare one means that stdout is closed, as
     // in `client | head -1`. That is not a failure.
@@ -58,20 +59,11 @@ pub fn run<Cli: Parser>(
 ///
 /// Returns an error if `serve` fails, or if the system is out of threads.
 pub fn run_server(
-    program: &'static str,
-    has_clients: bool,
-    verbosity: Verbosity,
+    report: Report,
     exit: fn(i32) -> !,
     serve: impl FnOnce(&Shutdown, &Report) -> io::Result<()>,
 ) -> Result<(), Box<dyn Error>> {
-    let (stdout, stderr) = (io::stdout(), io::stderr());
-    let report = Arc::new(Report::new(
-        program,
-        has_clients,
-        verbosity,
-        stdout,
-        stderr,
-    )?);
+    let report = Arc::new(report);
     let shutdown = Shutdown::default();
     shutdown.handle_ctrl_c(&report, exit)?;
     serve(&shutdown, &report)?;
@@ -94,76 +86,67 @@ fn explain<Cli: Parser>(program: &str, error: &clap::Error) -> ExitCode {
 }
 
 /// Returns the command that the user probably meant, or `None`. `12345`, `127.0.0.1 12345` and
-/// `--port 12345` become `--address …`, and `-a :9999 client hi` becomes `client -a :9999 hi`.
+/// `--port 12345` become `--address …`, and `-a :9999 client hi` becomes
+/// `client --address :9999 hi`.
 fn correct<Cli: Parser>(program: &str, words: Vec<String>) -> Option<String> {
-    let command = Cli::command();
-    let is_command = |word: &String| command.get_subcommands().any(|sub| sub.get_name() == word);
-    let mut words = address_flags(words);
+    let command = Cli::command().no_binary_name(true);
+    let is_command = |word: &String| command.find_subcommand(word).is_some();
+    let mut words: Vec<_> = words.into_iter().flat_map(split_flag).collect();
     // Options typed before the command belong after it.
-    let before = words.iter().position(is_command).unwrap_or_default();
-    if words.get(before).is_some_and(is_command) {
+    let before = words.iter().position(is_command).unwrap_or(0);
+    if before > 0 {
         words[..=before].rotate_right(1);
     }
-    let at = usize::from(words.first().is_some_and(is_command));
-    let moved = |start: usize| {
-        let (address, len) = leading_address(&words[start..])?;
+    let replaced = |start: usize, end: usize| {
+        let value = start + usize::from(FLAGS.contains(&words[start].as_str()));
+        let (address, len) = leading_address(&words[value..end])?;
         let mut words = words.clone();
-        words.drain(start..start + len);
-        words.splice(at..at, ["--address".to_owned(), address]);
+        words.splice(start..value + len, ["--address".to_owned(), address]);
         Some(words)
     };
-    let works = |words: &Vec<String>| {
-        Cli::try_parse_from([&[program.to_owned()], &words[..]].concat()).is_ok()
-    };
-    let first = (1..=before).rev().filter_map(moved);
-    let rest = (at..words.len()).rev().filter_map(moved);
-    let words = first.chain([words.clone()]).chain(rest).find(works)?;
+    let works = |words: &Vec<String>| command.clone().try_get_matches_from(words).is_ok();
+    // An address typed before the command comes first, because the rest may be a message.
+    let first = (1..=before).filter_map(|start| replaced(start, before + 1));
+    let any = (0..words.len()).filter_map(|start| replaced(start, words.len()));
+    let words = first.chain([words.clone()]).chain(any).find(works)?;
     let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
     Some(format!("{} {}", command_line(program), words.join(" ")))
 }
 
-/// Splits `--port=1` and `-p1` into two words, turns a port into an address, and joins
-/// `-a 127.0.0.1 9999`.
-fn address_flags(words: Vec<String>) -> Vec<String> {
-    let mut flags: Vec<String> = Vec::new();
-    for word in words {
-        let split = |flag: &str| Some((flag.to_owned(), word.strip_prefix(flag)?.to_owned()));
-        let known = ["--address=", "--port=", "-a", "-p"];
-        match known.into_iter().find_map(split) {
-            Some((flag, value)) if !value.is_empty() => {
-                flags.push(flag.trim_end_matches('=').to_owned());
-                flags.push(value.trim_start_matches('=').to_owned());
-            }
-            _ => flags.push(word),
+/// Splits `--port=1` and `-p1` into two words.
+fn split_flag(word: String) -> Vec<String> {
+    for flag in FLAGS {
+        let value = word.strip_prefix(flag).unwrap_or_default();
+        let value = value.trim_start_matches('=');
+        if !value.is_empty() {
+            return vec![flag.to_owned(), value.to_owned()];
         }
     }
-    for start in 0..flags.len().saturating_sub(1) {
-        if matches!(flags[start].as_str(), "-p" | "--port") {
-            flags[start] = "--address".to_owned();
-            flags[start + 1].insert(0, ':');
-        }
-        let is_flag = matches!(flags[start].as_str(), "-a" | "--address");
-        if let (true, Some((address, 2))) = (is_flag, leading_address(&flags[start + 1..])) {
-            flags.splice(start + 1..start + 3, [address]);
-            break;
-        }
-    }
-    flags
+    vec![word]
 }
 
 /// Returns the address at the beginning of the words, and its number of words: `127.0.0.1:9999`,
 /// `localhost 9999`, `9999`.
 fn leading_address(words: &[String]) -> Option<(String, usize)> {
-    let is_port = |word: &str| word.parse::<u16>().is_ok();
-    let (first, second) = (words.first()?, words.get(1).filter(|word| is_port(word)));
-    let is_name =
-        first == "localhost" || first.contains(':') || first.trim_end_matches('.').contains('.');
-    match second {
-        _ if first.contains(char::is_alphabetic) && !is_name => None,
-        _ if first.parse::<Address>().is_err() => None,
-        Some(port) if !is_port(first) => Some((format!("{first}:{port}"), 2)),
-        _ => Some((first.clone(), 1)),
+    let is_port = |word: &&String| word.parse::<u16>().is_ok();
+    let first = words.first()?;
+    let is_name = first == "localhost" || first.trim_end_matches('.').contains(['.', ':']);
+    if !is_name && !is_port(&first) {
+        return None;
     }
+    let port = words.get(1).filter(is_port);
+    let joined = port.map(|port| match is_host(first) {
+        true => (format!("{first}:{port}"), 2),
+        false => (format!("[{first}]:{port}"), 2), // parses only if it is an IPv6 address
+    });
+    let mut addresses = joined.into_iter().chain([(first.clone(), 1)]);
+    addresses.find(|(address, _)| address.parse::<Address>().is_ok())
+}
+
+/// Returns `true` for a host that can be followed by a colon and a port: `localhost` and `[::1]`,
+/// but not `::1`.
+fn is_host(word: &str) -> bool {
+    !word.contains(':') || word.ends_with(']')
 }
 
 /// Returns a note for a message that begins with an address and a port, because the user probably
@@ -171,11 +154,8 @@ fn leading_address(words: &[String]) -> Option<(String, usize)> {
 pub fn address_note(message: &[String]) -> Option<String> {
     let (address, _) = leading_address(message)?;
     let (host, _) = address.rsplit_once(':')?;
-    if host.contains(':') && !host.ends_with(']') {
-        return None; // an IPv6 address without a port
-    }
     let advice = "is sent as a message; an address goes after --address";
-    Some(format!("note: {address} {advice}"))
+    is_host(host).then(|| format!("note: {address} {advice}"))
 }
 
 #[cfg(test)]

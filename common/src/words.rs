@@ -39,19 +39,15 @@ pub fn command_line(program: &str) -> String {
     }
 }
 
-/// Returns the word for a shell, in double quotes if necessary, which also work in cmd.exe. Quotes
-/// IPv6 addresses, because brackets are a pattern in zsh.
+/// Returns the word for a shell, quoted if necessary: `"[::1]:80"`, because brackets are a pattern
+/// in zsh. Double quotes also work in cmd.exe, but Unix shells replace `$` and `!` in them.
 pub fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_.:,=/%+@".contains(c);
+    let is_plain = |c: char| c.is_alphanumeric() || "-_.:=/%+@".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
     }
-    let mut quoted = String::new();
-    for c in word.chars() {
-        if c == '"' || cfg!(not(windows)) && "$`\\".contains(c) {
-            quoted.push('\\');
-        }
-        quoted.push(c);
+    if cfg!(not(windows)) && word.contains(['"', '$', '`', '\\', '!']) {
+        return format!("'{}'", word.replace('\'', "'\\''"));
     }
-    format!("\"{quoted}\"")
+    format!("\"{}\"", word.replace('"', "\\\""))
 }

@@ -88,14 +88,14 @@ fn exchange(options: &Options, trace: &Trace) -> Result<(), Box<dyn Error>> {
     if is_message && !end.is_empty() && !end.ends_with(b"\n") {
         print_reply(b"\n")?; // so that the shell's prompt starts on a new line
     }
+    let has_error = end.windows(7).any(|bytes| bytes == b"error: ");
     match sent.recv_timeout(POLL_INTERVAL) {
         // A server that is full replies before it reads.
         _ if is_message && !end.is_empty() => Ok(()),
         Ok(Ok(sent)) if sent > 0 && end.is_empty() => {
             Err(format!("{server} closed the connection without a reply").into())
         }
-        Ok(Ok(_)) if exchange.is_answered(&lock(&exchange.due)) => Ok(()),
-        Ok(Ok(_)) if contains_error(&end) => Ok(()),
+        Ok(Ok(_)) if has_error || exchange.is_answered(&lock(&exchange.due)) => Ok(()),
         Ok(Ok(_)) => Err(format!("{server} closed the connection before it replied to all").into()),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(format!("{server} closed the connection before everything was sent").into()),
@@ -140,6 +140,7 @@ struct Due {
 impl Exchange {
     fn send(&self) -> io::Result<usize> {
         let options = &self.options;
+        let action = format!("send everything to {}", options.address);
         let message = options.message.join(" ");
         let mut input: Box<dyn Read> = match options.framing {
             _ if message.is_empty() => Box::new(io::stdin()),
@@ -164,7 +165,7 @@ impl Exchange {
                 self.count(piece, 1);
                 self.trace.bytes(&options.address, "send", piece);
                 let sent = (&self.stream).write_all(piece);
-                sent.map_err(|error| with_action(&self.action("send everything to"), &error))?;
+                sent.map_err(|error| with_action(&action, &error))?;
                 total += piece.len();
             }
         }
@@ -173,6 +174,7 @@ impl Exchange {
     /// Prints what arrives until the end of the stream, and returns the last bytes of it.
     fn receive(&self) -> Result<Vec<u8>, Box<dyn Error>> {
         let (mut buffer, mut end) = (vec![0; 65_536], Vec::new());
+        let action = format!("receive from {}", self.options.address);
         loop {
             let received = match (&self.stream).read(&mut buffer) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -180,7 +182,7 @@ impl Exchange {
                     self.check_timeout()?;
                     continue;
                 }
-                Err(error) => return Err(with_action(&self.action("receive from"), &error).into()),
+                Err(error) => return Err(with_action(&action, &error).into()),
                 Ok(len) => &buffer[..len],
             };
             self.trace.bytes(&self.options.address, "recv", received);
@@ -211,10 +213,6 @@ impl Exchange {
         due.lines <= 0 && (self.options.framing == Framing::Line || due.bytes <= 0)
     }
 
-    fn action(&self, verb: &str) -> String {
-        format!("{verb} {}", self.options.address)
-    }
-
     fn check_timeout(&self) -> Result<(), String> {
         let (due, timeout) = (lock(&self.due), self.options.timeout);
         if timeout.is_zero() || due.since.is_none_or(|since| since.elapsed() <= timeout) {
@@ -234,7 +232,3 @@ impl Exchange {
 
 /// Maximum length of an error reply, after which a server may close without further replies.
 const MAX_ERROR_LEN: usize = 200;
-
-fn contains_error(end: &[u8]) -> bool {
-    end.windows(7).any(|bytes| bytes == b"error: ")
-}

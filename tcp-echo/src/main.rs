@@ -2,9 +2,11 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
+use std::io;
 use std::process::{self, ExitCode};
 
 use clap::{Parser, Subcommand};
+use common::report::Report;
 use common::usage::{self, ServerArgs};
 use tcp_echo::{client, handle_client, server};
 
@@ -39,11 +41,8 @@ fn main() -> ExitCode {
 
 fn run_server(args: &ServerArgs<handle_client::Options>) -> Result<(), Box<dyn Error>> {
     let listener = args.address.listen()?;
-    usage::run_server(
-        PROGRAM,
-        true,
-        args.verbosity,
-        process::exit,
-        |shutdown, report| server::serve(&listener, &args.options, shutdown, report),
-    )
+    let report = Report::new(PROGRAM, true, args.verbosity, io::stdout(), io::stderr())?;
+    usage::run_server(report, process::exit, |shutdown, report| {
+        server::serve(&listener, &args.options, shutdown, report)
+    })
 }

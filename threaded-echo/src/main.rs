@@ -2,9 +2,11 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
+use std::io;
 use std::process::{self, ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use common::report::Report;
 use common::usage::{self, ServerArgs};
 use tcp_echo::{client, handle_client};
 use threaded_echo::swarm::{self, parse_count};
@@ -61,17 +63,12 @@ fn main() -> ExitCode {
 fn run_server(args: &ServerArgs<ServerOptions>) -> Result<(), Box<dyn Error>> {
     let listener = args.address.listen()?;
     let (options, clients) = (&args.options, &args.options.clients);
-    usage::run_server(
-        PROGRAM,
-        true,
-        args.verbosity,
-        process::exit,
-        |shutdown, report| {
-            let Some(workers) = options.workers else {
-                return server::serve(&listener, clients, options.max_clients, shutdown, report);
-            };
-            let sizes = (workers, options.queue.into());
-            pool::serve(&listener, clients, sizes, shutdown, report)
-        },
-    )
+    let report = Report::new(PROGRAM, true, args.verbosity, io::stdout(), io::stderr())?;
+    usage::run_server(report, process::exit, |shutdown, report| {
+        let Some(workers) = options.workers else {
+            return server::serve(&listener, clients, options.max_clients, shutdown, report);
+        };
+        let sizes = (workers, options.queue.into());
+        pool::serve(&listener, clients, sizes, shutdown, report)
+    })
 }

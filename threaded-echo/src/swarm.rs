@@ -114,14 +114,13 @@ fn run_clients(options: &Options, trace: &Trace) -> io::Result<Vec<ClientTimelin
             let sender = sender.clone();
             let client = move || {
                 let result = run_client(number, options, trace, || {
-                    let replied = started.elapsed();
-                    timeline.first_reply.get_or_insert(replied);
+                    timeline.first_reply.get_or_insert(started.elapsed());
                     let _ = sender.send(());
                 });
                 (timeline.finished, timeline.error) = (started.elapsed(), result.err());
             };
-            let started = thread::Builder::new().spawn_scoped(scope, client);
-            started.map_err(|error| with_action("start a thread", &error))?;
+            let thread = thread::Builder::new().spawn_scoped(scope, client);
+            thread.map_err(|error| with_action("start a thread", &error))?;
         }
         drop(sender); // the loop below ends when the last client drops its clone
         show_progress(0, all);
@@ -175,8 +174,6 @@ fn run_client(
 /// Maximum length of a reply, so that a server that never stops sending cannot fill the memory.
 const MAX_REPLY_LEN: usize = 65_536;
 
-const NO_REPLY: &str = "the server closed the connection without a reply";
-
 /// Sends a message, and returns the reply, which ends with the message and may arrive in pieces.
 fn request(stream: &mut TcpStream, message: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
     stream.set_nodelay(true)?;
@@ -191,7 +188,7 @@ fn request(stream: &mut TcpStream, message: &[u8], timeout: Duration) -> io::Res
             return Err(io::Error::other(reason));
         }
         match stream.read(&mut buffer) {
-            Ok(0) => return Err(io::Error::other(NO_REPLY)),
+            Ok(0) => return Err(io::Error::other("the server closed the connection")),
             Ok(len) => reply.extend_from_slice(&buffer[..len]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -20,6 +20,9 @@ use common::words::{error_message, plural};
 
 use crate::datagram::BUFFER_LEN;
 
+/// Maximum number of bytes to read of a line. A longer line would not fit in a datagram.
+const MAX_LEN: u64 = BUFFER_LEN as u64;
+
 /// Options of the client.
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -76,13 +79,8 @@ impl Client<'_> {
             return Ok(print(&self.request(message.as_bytes())?)?);
         }
         let (mut input, mut line, mut failed) = (io::stdin().lock(), Vec::new(), 0);
-        // A longer line would not fit in a datagram, and an unlimited read could fill the memory.
-        while input
-            .by_ref()
-            .take(BUFFER_LEN as u64)
-            .read_until(b'\n', &mut line)?
-            > 0
-        {
+        // An unlimited read could fill the memory.
+        while input.by_ref().take(MAX_LEN).read_until(b'\n', &mut line)? > 0 {
             if line.len() == BUFFER_LEN && !line.ends_with(b"\n") {
                 input.skip_until(b'\n')?;
             }
@@ -104,14 +102,17 @@ impl Client<'_> {
 
     /// Sends a message until a reply arrives, and returns it. Tries every address of the server.
     fn request(&mut self, message: &[u8]) -> Result<Vec<u8>, String> {
-        let mut first_error = None;
+        let mut telling = None;
         for server in self.servers.clone() {
             match self.request_from(reachable(server), message) {
                 Ok(reply) => return Ok(reply),
-                Err(error) => first_error = first_error.or(Some(error)), // the one to report
+                Err(error) if telling.is_none() || error.ends_with(NO_SERVER_HINT) => {
+                    telling = Some(error);
+                }
+                Err(_) => {} // for example, the machine has only IPv4
             }
         }
-        Err(first_error.unwrap_or_else(|| "the name has no address".to_owned()))
+        Err(telling.unwrap_or_else(|| "the name has no address".to_owned()))
     }
 
     fn request_from(&mut self, server: SocketAddr, message: &[u8]) -> Result<Vec<u8>, String> {
@@ -149,13 +150,13 @@ pub(crate) fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
 
 /// Returns the next datagram, or `None` if it does not arrive in time.
 fn receive(socket: &UdpSocket, timeout: Duration) -> io::Result<Option<Vec<u8>>> {
-    let (mut buffer, started) = (vec![0; BUFFER_LEN], Instant::now());
+    let mut buffer = vec![0; BUFFER_LEN];
     socket.set_read_timeout(socket_timeout(timeout))?;
     loop {
         match socket.recv(&mut buffer) {
             Ok(len) => return Ok(Some(buffer[..len].to_vec())),
-            Err(error) if error.kind() == Interrupted && started.elapsed() < timeout => {}
-            Err(error) if is_timeout(&error) || error.kind() == Interrupted => return Ok(None),
+            Err(error) if is_timeout(&error) => return Ok(None),
+            Err(error) if error.kind() == Interrupted => {} // by Ctrl-Z and `fg` (signal(7))
             Err(error) => return Err(error),
         }
     }

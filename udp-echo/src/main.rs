@@ -2,9 +2,11 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
+use std::io;
 use std::process::{self, ExitCode};
 
 use clap::{Parser, Subcommand};
+use common::report::Report;
 use common::usage::{self, ServerArgs};
 use udp_echo::{client, relay, server};
 
@@ -42,23 +44,18 @@ fn main() -> ExitCode {
 
 fn run_server(args: &ServerArgs<server::Options>) -> Result<(), Box<dyn Error>> {
     let socket = args.address.bind_udp()?;
-    usage::run_server(
-        PROGRAM,
-        false,
-        args.verbosity,
-        process::exit,
-        |shutdown, report| server::serve(&socket, &args.options, shutdown, report),
-    )
+    let report = Report::new(PROGRAM, false, args.verbosity, io::stdout(), io::stderr())?;
+    usage::run_server(report, process::exit, |shutdown, report| {
+        server::serve(&socket, &args.options, shutdown, report)
+    })
 }
 
 fn run_relay(options: &relay::Options) -> Result<(), Box<dyn Error>> {
     let (socket, server) = (options.address.bind_udp()?, options.to.resolve()?);
     let server = *server.first().ok_or("the name has no address")?;
-    usage::run_server(
-        PROGRAM,
-        false,
-        options.verbosity,
-        process::exit,
-        |shutdown, report| relay::run(&socket, server, options, shutdown, report),
-    )
+    let verbosity = options.verbosity;
+    let report = Report::new(PROGRAM, false, verbosity, io::stdout(), io::stderr())?;
+    usage::run_server(report, process::exit, |shutdown, report| {
+        relay::run(&socket, server, options, shutdown, report)
+    })
 }

@@ -1,6 +1,6 @@
 //! A relay that simulates a bad network: it drops, duplicates, reorders and delays datagrams.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -53,8 +53,9 @@ const REORDER_DELAY: Duration = Duration::from_millis(50);
 /// Interval at which the relay polls its links. A thread per link would be faster, but more code.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Maximum number of clients, because each has a socket.
-const MAX_CLIENTS: usize = 256;
+/// Maximum number of clients, because each has a socket. It fits the 256 descriptors that macOS
+/// gives a process. The next client replaces the oldest.
+const MAX_CLIENTS: usize = 200;
 
 /// Relays datagrams until a shutdown request.
 ///
@@ -78,7 +79,7 @@ pub fn run(
         server,
         options,
         report,
-        links: HashMap::new(),
+        links: VecDeque::new(),
         waiting: Vec::new(),
         random: [seed, !seed],
     };
@@ -95,8 +96,8 @@ struct Relay<'a> {
     server: SocketAddr,
     options: &'a Options,
     report: &'a Report,
-    /// A connected socket for each client.
-    links: HashMap<SocketAddr, UdpSocket>,
+    /// A connected socket for each client, the oldest first.
+    links: VecDeque<(SocketAddr, UdpSocket)>,
     waiting: Vec<Delivery>,
     /// One random number generator per direction, so that the directions are independent.
     random: [u64; 2],
@@ -113,19 +114,22 @@ struct Delivery {
 impl Relay<'_> {
     /// Receives the datagrams that have arrived on all sockets.
     fn receive(&mut self, buffer: &mut [u8]) {
-        if let Some((len, client)) = self.check(self.socket.recv_from(buffer)) {
-            if !self.links.contains_key(&client) && self.links.len() < MAX_CLIENTS {
+        if let Some((len, client)) = check(self.socket.recv_from(buffer), self.report) {
+            if self.links.iter().all(|(owner, _)| *owner != client) {
                 let link = connect(self.server).and_then(|link| {
                     link.set_nonblocking(true)?;
                     Ok((client, link))
                 });
-                self.links.extend(self.check(link));
+                self.links.extend(check(link, self.report));
+            }
+            if self.links.len() > MAX_CLIENTS {
+                self.links.pop_front();
             }
             self.carry(&buffer[..len], client, true);
         }
-        for client in self.links.keys().copied().collect::<Vec<_>>() {
-            while let Some(len) = self.check(self.links[&client].recv(buffer)) {
-                self.carry(&buffer[..len], client, false);
+        for index in 0..self.links.len() {
+            while let Some(len) = check(self.links[index].1.recv(buffer), self.report) {
+                self.carry(&buffer[..len], self.links[index].0, false);
             }
         }
     }
@@ -135,26 +139,15 @@ impl Relay<'_> {
         let now = Instant::now();
         self.waiting.sort_by_key(|delivery| delivery.due);
         let due = self.waiting.partition_point(|delivery| delivery.due <= now);
-        let due: Vec<_> = self.waiting.drain(..due).collect();
-        for delivery in due {
+        for delivery in self.waiting.drain(..due) {
             let (datagram, client) = (&delivery.datagram, delivery.client);
-            match self.links.get(&client) {
-                _ if !delivery.to_server => self.check(self.socket.send_to(datagram, client)),
-                Some(link) => self.check(link.send(datagram)),
-                None => None, // too many clients
+            let sent = match self.links.iter().find(|(owner, _)| *owner == client) {
+                _ if !delivery.to_server => self.socket.send_to(datagram, client),
+                Some((_, link)) => link.send(datagram),
+                None => continue, // a newer client has replaced this one
             };
+            check(sent, self.report);
         }
-    }
-
-    /// Returns the result of a socket call, and prints an error that is not from the network.
-    fn check<T>(&self, result: io::Result<T>) -> Option<T> {
-        let report = self.report;
-        match &result {
-            Err(error) if is_timeout(error) || is_expected(error) => {}
-            Err(error) => report.print_error_rate_limited("relay", "a datagram", error),
-            Ok(_) => {}
-        }
-        result.ok()
     }
 
     /// Decides what happens to a datagram, and prints the decision.
@@ -198,3 +191,16 @@ impl Relay<'_> {
         (mixed ^ (mixed >> 31)) % 100 < percentage.unsigned_abs()
     }
 }
+
+/// Returns the result of a socket call, and prints an error that is not from the network.
+fn check<T>(result: io::Result<T>, report: &Report) -> Option<T> {
+    match &result {
+        Err(error) if is_timeout(error) || is_expected(error) => {}
+        Err(error) => report.print_error_rate_limited("relay", "a datagram", error),
+        Ok(_) => {}
+    }
+    result.ok()
+}
+
+#[cfg(test)]
+mod tests;

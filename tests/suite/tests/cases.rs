@@ -164,8 +164,8 @@ fn suggested(line: String) -> String {
 fn misplaced_word_gets_command_that_works() {
     let to_server = "PORT|127.0.0.1:PORT|127.0.0.1 PORT|--port PORT|--port=PORT|-pPORT|server PORT|\
                      -q PORT|-a 127.0.0.1 PORT";
-    let to_client =
-        "-a :PORT client hi|--address=:PORT client hi|client --port=PORT hi|-a:PORT client hi";
+    let to_client = "-a :PORT client hi|--address=:PORT client hi|client --port=PORT hi|\
+                     -a:PORT client hi|127.0.0.1 PORT client hi|--timeout 3 PORT client hi";
     in_parallel(PROGRAMS, |program| {
         let free = free_address();
         for words in to_server.split('|') {
