@@ -26,7 +26,7 @@ pub static CHECKS: [Check; 28] = [
     check("two-small-writes", TCP, tcp::two_small_writes),
     check("write-all-then-read", TCP, tcp::write_all_then_read),
     check("bounded-memory", TCP, tcp::bounded_memory),
-    check("one-at-a-time", THREADS, many::one_at_a_time),
+    check("one-at-a-time", THREADS, any::take_turns),
     check("silent-client", THREADS, many::silent_client),
     check("simultaneous-clients", THREADS, many::simultaneous_clients),
     check("never-reads", THREADS, many::never_reads),

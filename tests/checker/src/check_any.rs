@@ -1,33 +1,34 @@
-use crate::client::{CheckContext, Client};
+use crate::client::CheckContext;
 use crate::failure::Checked;
 use crate::spec::Pattern;
 use crate::words::words;
 
 pub(crate) fn answers(context: &CheckContext<'_>) -> Checked {
     let mut client = context.client()?;
-    let message = context.message("hello");
-    client.send(&message)?;
-    client.expect(context.echo(&message))?;
-    client.expect_quiet(context.echo(&message)) // a doubled reply, or one line ending too many
+    client.ask("hello")?;
+    // A doubled reply would follow, or one line ending too many.
+    client.expect_quiet(context.echo(context.message("hello")))
 }
 
 pub(crate) fn second_client(context: &CheckContext<'_>) -> Checked {
-    let mut first = context.client()?;
-    first.ask("첫째")?;
-    if context.spec.is_stream() {
-        drop(first);
-        context.log(1, words("step.close"));
-        return context.ask("둘째");
+    if !context.spec.is_stream() {
+        return take_turns(context); // so that the address that comes with each datagram matters
     }
-    take_turns(context, first) // so that the address that comes with each datagram matters
+    context.ask("첫째")?;
+    context.log(1, words("step.close"));
+    context.ask("둘째")
 }
 
-/// Connects a second client, and sends from both in turns.
-pub(crate) fn take_turns(context: &CheckContext<'_>, mut first: Client<'_>) -> Checked {
+/// Two clients send in turns: the lesson of tcp-echo, and what threads are for.
+pub(crate) fn take_turns(context: &CheckContext<'_>) -> Checked {
+    let mut first = context.client()?;
+    first.ask("첫째")?;
     let mut second = context.client()?;
     (0..3).try_for_each(|_| {
-        second.ask("둘째")?;
-        first.ask("첫째")
+        let asked = second.ask("둘째");
+        asked.map_err(|problem| first.claim(problem))?;
+        let asked = first.ask("첫째");
+        asked.map_err(|problem| second.claim(problem))
     })
 }
 
@@ -50,35 +51,33 @@ pub(crate) fn byte_exactness(context: &CheckContext<'_>) -> Checked {
 }
 
 pub(crate) fn bad_bytes(context: &CheckContext<'_>) -> Checked {
-    let is_lines = context.spec.is_lines();
     for bad in BAD {
         context.scene();
         match context.spec.pattern {
             Pattern::Udp => bad_datagram(context, bad)?,
-            _ if is_lines => bad_line(context, bad)?,
-            _ => bad_chunk(context, bad, false)?,
+            _ if !context.spec.is_lines() => bad_chunk(context, bad)?,
+            _ if bad == CUT => cut_line(context, bad)?,
+            _ => bad_line(context, bad)?,
         }
     }
-    // The end comes where the last byte of a character should: of the datagram, or of the stream.
-    let cut = b"\xEA\xB0";
-    context.scene();
-    match context.spec.pattern {
-        Pattern::Udp => bad_datagram(context, cut),
-        _ if is_lines => cut_line(context, cut),
-        _ => bad_chunk(context, cut, true),
-    }
+    Ok(())
 }
 
 /// Bytes that are not UTF-8 (RFC 3629); an error reply names the first of them. In this order: a byte of no character,
-/// the second byte of one, an overlong form, a surrogate, a number above U+10FFFF, a character cut by a letter.
-const BAD: [&[u8]; 6] = [
+/// the second byte of one, an overlong form, a surrogate, a number above U+10FFFF, a character cut by a letter, and one
+/// cut by the end.
+const BAD: [&[u8]; 7] = [
     b"\xFF",
     b"\x80",
     b"\xC0\xAF",
     b"\xED\xA0\x80",
     b"\xF4\x90\x80\x80",
     b"\xEA\xB0x",
+    CUT,
 ];
+
+/// Where the last byte of this character should come, there is the end: of the datagram, or of the stream.
+const CUT: &[u8] = b"\xEA\xB0";
 
 /// Two syllables before the bad bytes.
 const GOOD: &str = "안녕";
@@ -117,7 +116,8 @@ fn cut_line(context: &CheckContext<'_>, cut: &[u8]) -> Checked {
 ///
 /// Where a chunk ends is the server's own choice, so only ours has to answer what arrives together with bad bytes: a
 /// decoder that raises an error (Python's incremental one) returns nothing of them. Half a character is not bad yet.
-fn bad_chunk(context: &CheckContext<'_>, bad: &[u8], is_end: bool) -> Checked {
+fn bad_chunk(context: &CheckContext<'_>, bad: &[u8]) -> Checked {
+    let is_end = bad == CUT;
     let mut client = context.client()?;
     client.ask("앞")?;
     let good = context.echo(GOOD).then_anything();

@@ -1,15 +1,7 @@
-use crate::check_any::take_turns;
 use crate::check_tcp::flood_block;
 use crate::client::{CheckContext, Client};
 use crate::failure::Checked;
 use crate::words::words;
-
-/// The lesson of tcp-echo, and what threads are for.
-pub(crate) fn one_at_a_time(context: &CheckContext<'_>) -> Checked {
-    let mut first = context.client()?;
-    first.ask("첫째")?;
-    take_turns(context, first)
-}
 
 /// A client that sends nothing must not hold up others.
 pub(crate) fn silent_client(context: &CheckContext<'_>) -> Checked {

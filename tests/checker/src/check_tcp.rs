@@ -7,9 +7,7 @@ use crate::words::words;
 /// TCP may deliver a message in any pieces, and several in one.
 pub(crate) fn partial_read(context: &CheckContext<'_>) -> Checked {
     let mut client = context.client()?;
-    let message = context.message("one byte at a time");
-    client.send_one_by_one(&message)?;
-    client.expect(context.echo(message))?;
+    client.ask_slowly("one byte at a time")?;
     let many = (1..=20).flat_map(|number| context.message(format!("line {number}")));
     let many: Vec<_> = many.collect();
     client.send(&many)?;
@@ -40,20 +38,15 @@ pub(crate) fn split_character(context: &CheckContext<'_>) -> Checked {
     for (character, at) in CUTS {
         context.scene();
         let mut client = context.client()?;
-        let (first, second) = character.as_bytes().split_at(at);
-        let message = context.message(["안".as_bytes(), character.as_bytes()].concat());
-        let rest = &message["안".len() + at..];
-        client.send(&["안".as_bytes(), first].concat())?;
+        let message = context.message(format!("안{character}"));
+        let (first, rest) = message.split_at("안".len() + at);
+        client.send(first)?;
         context.pause(0.1);
-        let is_lines = context.spec.is_lines();
-        client.send(if is_lines { rest } else { second })?;
+        client.send(rest)?;
         client.expect(context.echo(&message))?;
     }
     context.scene();
-    let mut client = context.client()?;
-    let message = context.message("é 한글 🦀");
-    client.send_one_by_one(&message)?;
-    client.expect(context.echo(message))
+    context.client()?.ask_slowly("é 한글 🦀")
 }
 
 /// A client that has nothing more to send may still receive.
@@ -153,7 +146,7 @@ pub(crate) fn write_all_then_read(context: &CheckContext<'_>) -> Checked {
     let mut client = context.client()?;
     let most = affordable(context, &mut client)?;
     let lines = numbered_lines(most / LINE_LEN, context.spec.filler());
-    client.send_then_read(&lines).map(drop)
+    client.send_then_read(&lines)
 }
 
 /// How long replies to many bytes may take.

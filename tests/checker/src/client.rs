@@ -1,19 +1,19 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem::{self, MaybeUninit};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
-use std::sync::{Arc, Mutex, mpsc};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::words::error_message;
-use socket2::Socket;
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::difference::{find_clue, quote};
 use crate::failure::{Checked, Failure, Problem, Step};
-use crate::launch::{Program, locked};
+use crate::launch::Program;
 use crate::reply::{Match, Reply};
-use crate::spec::{Framing, Limits, ServerSpec, Target};
+use crate::spec::{Limits, ServerSpec, Target};
 use crate::words::{Words, literal, thousands, words};
 
 /// One check of one server, and the conversation so far.
@@ -40,6 +40,13 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Interval at which a starting program is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Interval at which a server that takes no more is tried again.
+const FULL_INTERVAL: Duration = Duration::from_millis(1);
+
+/// How much one write offers, in bytes. Windows takes all that it is offered, however much that is,
+/// until its buffer is full.
+const BLOCK: usize = 65_536;
 
 /// After this long without another byte a reply is taken to be complete.
 pub(crate) const QUIET_PERIOD: Duration = Duration::from_millis(150);
@@ -98,9 +105,9 @@ impl<'a> CheckContext<'a> {
         self.clients.set(number);
         let socket = if self.spec.is_stream() {
             self.log(number, words("step.connect"));
-            self.connect().map(Socket::from)
+            self.connect()
         } else {
-            self.bind().map(Socket::from)
+            self.open_for_datagrams()
         };
         let socket = socket.map_err(|error| {
             let actual = self.describe(&error, "got.not-accepted");
@@ -119,15 +126,15 @@ impl<'a> CheckContext<'a> {
 
     /// A program that is starting refuses its first connection until it listens. A probe before that
     /// connection would take the one `accept` of the tutorial's first server.
-    fn connect(&self) -> io::Result<TcpStream> {
+    fn connect(&self) -> io::Result<Socket> {
         let started = Instant::now();
         loop {
             let stream = TcpStream::connect_timeout(&self.address, self.wait_time()?);
-            match stream.and_then(refuse_self_connection) {
-                Ok(stream) => {
+            match stream.map(Socket::from).and_then(refuse_self_connection) {
+                Ok(socket) => {
                     self.reached.set(true);
-                    stream.set_nodelay(true)?; // a byte that has to go alone goes immediately
-                    return Ok(stream);
+                    socket.set_tcp_nodelay(true)?; // a byte that has to go alone goes immediately
+                    return Ok(socket);
                 }
                 Err(error) if !self.is_starting(&error, started) => return Err(error),
                 Err(_) => thread::sleep(RETRY_INTERVAL), // no call waits for a listener
@@ -145,17 +152,12 @@ impl<'a> CheckContext<'a> {
         waits
     }
 
-    fn bind(&self) -> io::Result<UdpSocket> {
-        let any = match self.address {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-        socket.connect(self.address)?; // so the system reports a closed port, and drops strangers
-        match socket.local_addr()? == self.address {
-            true => Err(ErrorKind::ConnectionRefused.into()), // it would talk to itself
-            false => Ok(socket),
-        }
+    fn open_for_datagrams(&self) -> io::Result<Socket> {
+        let domain = Domain::for_address(self.address);
+        let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        // So the system chooses a port, reports a closed one, and drops what strangers send.
+        socket.connect(&self.address.into())?;
+        refuse_self_connection(socket)
     }
 
     /// Sends a datagram. The first one to a program that is starting is sent until it is not refused.
@@ -217,9 +219,9 @@ impl<'a> CheckContext<'a> {
             let lines: Vec<_> = lines.flat_map(|line| [prefix.as_bytes(), line]).collect();
             return Reply::exactly(lines.concat());
         }
-        match self.spec.framing {
-            Framing::Chunk if self.spec.is_stream() => Reply::chunks(prefix, bytes),
-            _ => Reply::exactly([prefix.as_bytes(), bytes].concat()),
+        match self.spec.is_stream() {
+            true => Reply::chunks(prefix, bytes),
+            false => Reply::exactly([prefix.as_bytes(), bytes].concat()),
         }
     }
 
@@ -234,6 +236,16 @@ impl<'a> CheckContext<'a> {
         texts.iter().try_for_each(|text| client.ask(text))
     }
 
+    /// Says whether a new client is served after a failure. A reply that is wrong says nothing.
+    pub(crate) fn aftermath(&self) -> Option<Words> {
+        self.deadline.set(Instant::now() + self.limits.timeout);
+        match self.ask("are you there?") {
+            Ok(()) => Some(words("after.served")),
+            Err(Problem::Failed(failure)) if failure.is_silent() => Some(words("after.not-served")),
+            Err(_) => None,
+        }
+    }
+
     /// Resets what is parked, so that no connection holds the server's port (TIME_WAIT, RFC 9293).
     pub(crate) fn reset_parked(&self) {
         for socket in self.parked.iter().flat_map(RefCell::take) {
@@ -242,11 +254,12 @@ impl<'a> CheckContext<'a> {
     }
 }
 
-/// A socket can connect to itself when no server has its port (TCP's simultaneous open).
-fn refuse_self_connection(stream: TcpStream) -> io::Result<TcpStream> {
-    match stream.local_addr()? == stream.peer_addr()? {
+/// A socket can get the port of a server that is not there, and connect to itself (in TCP the
+/// simultaneous open).
+fn refuse_self_connection(socket: Socket) -> io::Result<Socket> {
+    match socket.local_addr()?.as_socket() == socket.peer_addr()?.as_socket() {
         true => Err(ErrorKind::ConnectionRefused.into()),
-        false => Ok(stream),
+        false => Ok(socket),
     }
 }
 
@@ -279,10 +292,14 @@ impl Client<'_> {
         self.transmit(bytes)
     }
 
-    /// Sends these bytes one by one. The system may still put some together again.
-    pub(crate) fn send_one_by_one(&mut self, bytes: &[u8]) -> Checked {
-        self.log(words("step.send-slowly").with(quote(bytes)));
-        bytes.iter().try_for_each(|byte| self.transmit(&[*byte]))
+    /// Sends one message byte by byte, and expects its reply. The system may still put some together
+    /// again.
+    pub(crate) fn ask_slowly(&mut self, text: &str) -> Checked {
+        let message = self.context.message(text);
+        self.log(words("step.send-slowly").with(quote(&message)));
+        let mut bytes = message.chunks(1);
+        bytes.try_for_each(|byte| self.transmit(byte))?;
+        self.expect(self.context.echo(message))
     }
 
     fn transmit(&mut self, bytes: &[u8]) -> Checked {
@@ -317,12 +334,19 @@ impl Client<'_> {
     /// A server that has closed first keeps its port in TIME_WAIT if its client ends its own side
     /// then, so a client that parks does not.
     fn shutdown(&mut self) {
-        let has_replied = !self.context.replies.borrow().is_empty();
-        let wait = Duration::from_millis(if has_replied { 20 } else { 1 });
-        let _ = self.socket.set_read_timeout(Some(wait)); // fails for zero alone
-        let peek = || self.socket.peek(&mut [MaybeUninit::uninit()]);
-        let is_end = || peek().is_ok_and(|len| len == 0);
-        if self.context.parked.is_none() || !(self.ended || is_end()) {
+        if self.context.parked.is_some() {
+            let has_replied = !self.context.replies.borrow().is_empty();
+            let wait = Duration::from_millis(if has_replied { 50 } else { 1 });
+            let mut pending = mem::take(&mut self.pending);
+            for _ in 0..9 {
+                let Ok(Some(received)) = self.receive(wait) else {
+                    break;
+                };
+                pending.extend(received); // the end may stand behind it
+            }
+            self.pending = pending;
+        }
+        if self.context.parked.is_none() || !self.ended {
             self.broken |= self.socket.shutdown(Shutdown::Write).is_err();
         }
     }
@@ -400,6 +424,15 @@ impl Client<'_> {
     /// Forgets what was sent: it gets no reply.
     pub(crate) fn forget(&mut self) {
         self.sent.clear();
+    }
+
+    /// Adds to the failure of another client that this one has received something in its place.
+    pub(crate) fn claim(&mut self, mut problem: Problem) -> Problem {
+        if let (Problem::Failed(failure), Ok(Some(_))) = (&mut problem, self.receive(QUIET_PERIOD))
+        {
+            failure.clue = Some((words("clue.misdirected").with(self.number), None));
+        }
+        problem
     }
 
     /// Expects the end of the connection, and nothing before it.
@@ -504,20 +537,31 @@ impl Client<'_> {
     /// has taken [`UNREAD`] bytes. Returns `true` if it has taken them all.
     pub(crate) fn flood(&self, block: &[u8]) -> bool {
         self.log(words("step.flood"));
-        let mut taken = 0;
-        while taken < UNREAD {
+        self.fill(block, UNREAD) == UNREAD
+    }
+
+    /// Sends at most this many bytes, the block again and again, until the server takes no more, or
+    /// closes. Returns how many it has taken.
+    fn fill(&self, block: &[u8], most: usize) -> usize {
+        let (mut taken, mut last) = (0, Instant::now());
+        let is_stuck = |last: Instant| {
+            let left = self.context.wait_time().unwrap_or_default();
+            last.elapsed() >= left.min(self.context.limits.stall)
+        };
+        // A timeout instead would leave open how much was taken: Windows says so of its sockets.
+        let _ = self.socket.set_nonblocking(true); // fails for no socket that is open
+        while taken < most && !is_stuck(last) {
             // The block goes round, so its lines stay whole whatever part of it one write takes.
             let rest = &block[taken % block.len()..];
-            let wait_time = self.context.wait_time();
-            let stall = wait_time.map(|left| left.min(self.context.limits.stall));
-            let set = stall.and_then(|stall| self.socket.set_write_timeout(Some(stall)));
-            match set.and_then(|()| (&*self.socket).write(rest)) {
-                Ok(len) => taken += len,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return false,
+            let rest = &rest[..rest.len().min(most - taken).min(BLOCK)];
+            match (&*self.socket).write(rest) {
+                Ok(len) => (taken, last) = (taken + len, Instant::now()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(FULL_INTERVAL),
+                Err(_) => break, // what follows shows why
             }
         }
-        true
+        let _ = self.socket.set_nonblocking(false);
+        taken
     }
 
     /// Reads what is left for a moment, since a shared server should not be reset by this check.
@@ -533,30 +577,16 @@ impl Client<'_> {
     /// Sends lines and reads nothing until the server takes no more, at most these; then goes on
     /// sending for a while, and reads all the replies.
     pub(crate) fn send_then_read(&mut self, lines: &[u8]) -> Checked {
-        const BLOCK: usize = 65_536;
         const MORE: usize = 1 << 20;
         self.context.scene_after(words("step.write-all"));
-        let (stream, stall) = (Arc::clone(&self.socket), self.context.limits.stall);
+        let taken = self.fill(lines, lines.len());
+        let end = (taken + MORE).next_multiple_of(BLOCK).min(lines.len()); // the lines stay whole
+        let stream = Arc::clone(&self.socket);
         let _ = stream.set_write_timeout(self.context.wait_time().ok()); // the shutdown ends it, too
-        let plan = &Mutex::new((0, lines.len())); // how many bytes are begun, and how many are to be
         thread::scope(|scope| {
-            let (progress, written) = mpsc::channel();
             let mut writer = &*stream;
-            scope.spawn(move || {
-                for block in lines.chunks(BLOCK) {
-                    let is_sent = begin(plan, block.len()) && writer.write_all(block).is_ok();
-                    if !is_sent || progress.send(()).is_err() {
-                        return; // the reader will see why
-                    }
-                }
-            });
-            while written.recv_timeout(stall).is_ok() {} // until it is stuck, or done
-            let sent = {
-                let (begun, end) = &mut *locked(plan);
-                *end = (*begun + MORE).min(*end);
-                *end
-            };
-            let result = self.expect(self.context.echo(&lines[..sent]));
+            scope.spawn(move || writer.write_all(&lines[taken..end])); // the reader will see why not
+            let result = self.expect(self.context.echo(&lines[..end]));
             if result.is_err() {
                 let _ = stream.shutdown(Shutdown::Both); // ends a write that nobody will read
             }
@@ -567,14 +597,6 @@ impl Client<'_> {
     fn log(&self, words: Words) {
         self.context.log(self.number, words);
     }
-}
-
-/// Takes note that so many more bytes are begun, unless enough of them are.
-fn begin(plan: &Mutex<(usize, usize)>, len: usize) -> bool {
-    let (begun, end) = &mut *locked(plan);
-    let is_needed = *begun < *end;
-    *begun += if is_needed { len } else { 0 };
-    is_needed
 }
 
 /// Failures.

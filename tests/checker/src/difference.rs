@@ -40,21 +40,15 @@ impl Difference {
 
     /// Returns both replies in quotes, abbreviated alike, and the column where they part.
     pub(crate) fn show(&self) -> (String, String, usize) {
-        let mut before = units(&self.common);
-        let start = before.len() - fitting(before.iter().rev(), SHOWN);
-        if start > 0 || self.offset > KEPT {
-            before.drain(..start);
-            before.insert(0, "…".to_owned());
-        }
-        let before = before.concat();
+        let mark = |is_cut| if is_cut { "…" } else { "" };
+        let common = units(&self.common);
+        let start = common.len() - fitting(common.iter().rev(), SHOWN);
+        let before = mark(start > 0 || self.offset > KEPT).to_owned() + &common[start..].concat();
         let show = |rest: &[u8]| {
-            let mut rest = units(rest);
+            let rest = units(rest);
             let end = fitting(rest.iter(), SHOWN);
-            if end < rest.len() {
-                rest.truncate(end);
-                rest.push("…".to_owned());
-            }
-            format!("\"{before}{}\"", rest.concat())
+            let after = rest[..end].concat() + mark(end < rest.len());
+            format!("\"{before}{after}\"")
         };
         (show(&self.expected), show(&self.actual), 1 + before.width())
     }
@@ -63,12 +57,9 @@ impl Difference {
     pub(crate) fn place(&self) -> Words {
         match self.offset {
             0 => words("difference.first"),
-            right => {
-                let numbers = [right + 1, right].map(thousands);
-                numbers
-                    .into_iter()
-                    .fold(words("difference.place"), Words::with)
-            }
+            right => words("difference.place")
+                .with(thousands(right + 1))
+                .with(thousands(right)),
         }
     }
 }
@@ -94,23 +85,18 @@ fn units(bytes: &[u8]) -> Vec<String> {
 
 /// Escapes a line that a program has printed. Its quotes and backslashes stay as they are.
 pub(crate) fn escape_line(line: &[u8]) -> String {
-    let plain = |unit: String| match unit.as_str() {
-        "\\\"" => "\"".to_owned(),
-        "\\\\" => "\\".to_owned(),
-        _ => unit,
-    };
-    units(line).into_iter().map(plain).collect()
+    let escaped = escape_bytes(line).replace("\\\"", "\"");
+    escaped.replace("\\\\", "\\")
 }
 
 /// Returns how many of these units fit into this width.
 fn fitting<'a>(units: impl Iterator<Item = &'a String>, width: usize) -> usize {
-    let mut left = width;
-    let fits = |unit: &&String| {
-        let fits = unit.width() <= left;
-        left = left.saturating_sub(unit.width());
-        fits
-    };
-    units.take_while(fits).count()
+    let mut end = 0;
+    let ends = units.map(|unit| {
+        end += unit.width();
+        end
+    });
+    ends.take_while(|end| *end <= width).count()
 }
 
 /// Returns bytes as text in quotes, escaped, and abbreviated in the middle if they are many.
@@ -133,12 +119,11 @@ const MARKS: [(&str, &str); 3] = [
     ("b\"", "bytes-not-text"),
 ];
 
-/// Returns what a wrong reply betrays, unless what was sent looks like that itself, and which trap that is, if any.
-pub(crate) fn find_clue(
-    sent: &[u8],
-    expected: &[u8],
-    actual: &[u8],
-) -> Option<(Words, Option<&'static str>)> {
+/// What the bytes of a reply betray, and which trap that is, if it is one.
+pub(crate) type Clue = (Words, Option<&'static str>);
+
+/// Returns what a wrong reply betrays, unless what was sent looks like that itself.
+pub(crate) fn find_clue(sent: &[u8], expected: &[u8], actual: &[u8]) -> Option<Clue> {
     let [sent, text] = [sent, actual].map(String::from_utf8_lossy);
     let is_betrayed = |mark: &str| text.contains(mark) && !sent.contains(mark);
     if let Some((_, trap)) = MARKS.iter().find(|(mark, _)| is_betrayed(mark)) {
@@ -157,9 +142,7 @@ pub(crate) fn find_clue(
 /// Returns the sentence if a few bytes of a long reply are changed.
 fn changed_clue(expected: &[u8], actual: &[u8]) -> Option<Words> {
     let pairs = expected.iter().zip(actual);
-    let changed = pairs
-        .filter(|(expected, actual)| expected != actual)
-        .count();
+    let changed = pairs.filter(|(right, other)| right != other).count();
     let is_alike = expected.len() == actual.len() && expected.len() > 100 * changed;
     is_alike.then(|| words("clue.changed").with(changed))
 }

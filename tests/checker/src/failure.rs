@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::check::Check;
-use crate::difference::Difference;
+use crate::difference::{Clue, Difference};
 use crate::words::Words;
 
 /// What a check returns.
@@ -44,7 +44,7 @@ impl Verdict {
 pub(crate) type Step = (usize, Words);
 
 /// A conversation that did not end as it should.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Failure {
     pub(crate) steps: Vec<Step>,
     /// What a good server does then, unless the difference shows it.
@@ -52,8 +52,9 @@ pub struct Failure {
     /// What this server did instead, or after the bytes in the difference.
     pub(crate) actual: Words,
     pub(crate) difference: Option<Difference>,
-    /// What the bytes of the reply betray, and which trap that is, if it is one.
-    pub(crate) clue: Option<(Words, Option<&'static str>)>,
+    pub(crate) clue: Option<Clue>,
+    /// Whether a new client is served after it, if that can be said.
+    pub(crate) after: Option<Words>,
     pub(crate) program: Option<ProgramEnd>,
 }
 
@@ -69,20 +70,22 @@ pub(crate) struct ProgramEnd {
 impl Failure {
     /// A failure without bytes to compare.
     pub(crate) fn new(steps: Vec<Step>, expected: Words, actual: Words) -> Self {
-        let (difference, clue, program) = (None, None, None);
         Failure {
             steps,
             expected,
             actual,
-            difference,
-            clue,
-            program,
+            ..Failure::default()
         }
     }
 
     /// Returns the trap that shows in the bytes, or else the one that the check looks for.
     pub(crate) fn trap(&self, check: &Check) -> Option<&'static str> {
         self.clue.as_ref().map_or(check.trap(), |(_, trap)| *trap)
+    }
+
+    /// Returns `true` if no byte of a reply arrived, not even a wrong one.
+    pub(crate) fn is_silent(&self) -> bool {
+        matches!(self.symptom(), "refused" | "silent") && self.difference.is_none()
     }
 
     /// Returns what went wrong, for a program that reads no sentences.

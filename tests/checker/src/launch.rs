@@ -7,10 +7,12 @@ use std::process::{self, Child, Stdio};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::lock;
+use common::trace::escape;
 use common::words::error_message;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -43,7 +45,7 @@ impl FromStr for Command {
 /// Writes its words, for the headline.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&common::trace::escape(&self.words.join(" ")))
+        f.write_str(&escape(&self.words.join(" ")))
     }
 }
 
@@ -65,14 +67,14 @@ impl Command {
             _ => Err(error),
         });
         let mut child = child.map_err(|error| {
-            let sentence = words("class.cannot-start").with(common::trace::escape(&name[0]));
+            let sentence = words("class.cannot-start").with(escape(&name[0]));
             sentence.with(error_message(&error))
         })?;
         let output = Lines::default();
         let (reader, closed) = mpsc::channel();
         keep_lines(child.stdout.take(), &output, &reader);
         keep_lines(child.stderr.take(), &output, &reader);
-        *locked(&self.running) = Some(child.id());
+        *lock(&self.running) = Some(child.id());
         let (child, running) = (RefCell::new(child), Arc::clone(&self.running));
         Ok(Program {
             child,
@@ -84,15 +86,10 @@ impl Command {
 
     /// Ends the program that runs now, if any: for Ctrl-C.
     pub fn end_running(&self) {
-        if let Some(id) = *locked(&self.running) {
+        if let Some(id) = *lock(&self.running) {
             end_tree(id);
         }
     }
-}
-
-/// Returns what a mutex holds. A thread that has panicked leaves it whole here.
-pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn spawn(program: &str, arguments: &[String]) -> io::Result<Child> {
@@ -141,7 +138,7 @@ fn keep_lines(stream: Option<impl Read + Send + 'static>, lines: &Lines, reader:
         let mut read = |line: &mut Vec<u8>| (&mut stream).take(4_096).read_until(b'\n', line);
         while read(&mut line).is_ok_and(|len| len > 0) {
             line.truncate(line.trim_ascii_end().len().min(LINE_LEN));
-            let mut lines = locked(&lines);
+            let mut lines = lock(&lines);
             lines.push_back(std::mem::take(&mut line));
             let surplus = lines.len().saturating_sub(LINES);
             lines.drain(..surplus);
@@ -165,27 +162,23 @@ impl Program {
         status.map(|status| status.to_string())
     }
 
-    /// Waits a moment for its end: a client learns of a crash before the program has printed why.
-    pub(crate) fn status_within(&self, time: Duration) -> Option<String> {
+    /// Ends it if it does not end by itself within this time, and returns what it left behind.
+    pub(crate) fn end(&self, within: Duration) -> ProgramEnd {
         let started = Instant::now();
-        while self.status().is_none() && started.elapsed() < time {
+        while self.status().is_none() && started.elapsed() < within {
             thread::sleep(Duration::from_millis(5)); // std can wait for a process without a limit only
         }
-        self.status()
-    }
-
-    /// Ends it, and returns what it left behind.
-    pub(crate) fn end(&self, status: Option<String>) -> ProgramEnd {
+        let status = self.status();
         self.kill();
         // Both readers are done once every holder of the pipes has ended.
         let _ = self.closed.recv_timeout(Duration::from_millis(500));
-        let lines = locked(&self.output);
+        let lines = lock(&self.output);
         let last_lines = lines.iter().map(|line| escape_line(line)).collect();
         ProgramEnd { status, last_lines }
     }
 
     fn kill(&self) {
-        if let Some(id) = locked(&self.running).take() {
+        if let Some(id) = lock(&self.running).take() {
             end_tree(id);
             let _ = self.child.borrow_mut().wait(); // it may have been waited for
         }

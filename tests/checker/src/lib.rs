@@ -24,7 +24,7 @@ pub use check::{CHECKS, Check, TRAPS};
 pub use classify::{Classification, Found};
 pub use client::CheckContext;
 pub use failure::{Checked, Failure, Problem, Verdict};
-pub use launch::{Command, locked};
+pub use launch::Command;
 pub use reply::{Match, Reply};
 pub use report::{Report, counts, wrap};
 pub use runner::{Event, run};

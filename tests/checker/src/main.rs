@@ -9,11 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use checker::{
-    CHECKS, Check, Command, Event, Found, Framing, LIMITS, Language, Limits, Pattern, Problem,
-    Report, ServerSpec, Target, Verdict, Words, locked, words, wrap,
+    CHECKS, Check, Classification, Command, Event, Found, Framing, LIMITS, Language, Limits,
+    Pattern, Problem, Report, ServerSpec, Target, Verdict, Words, words, wrap,
 };
 use clap::Parser;
 use common::addr::{Address, DEFAULT_ADDRESS};
+use common::lock;
 
 /// Whether this machine is ready for a class.
 mod preflight;
@@ -114,12 +115,11 @@ fn spec(cli: &Cli) -> Result<ServerSpec, String> {
         (_, _, true) => return Err("--raw is for UDP: for TCP write --framing raw".into()),
         (_, framing, _) => framing,
     };
-    let (prefix, exact_errors) = (cli.prefix.clone(), cli.exact_errors);
     Ok(ServerSpec {
         pattern,
         framing,
-        prefix,
-        exact_errors,
+        prefix: cli.prefix.clone(),
+        exact_errors: cli.exact_errors,
     })
 }
 
@@ -181,12 +181,8 @@ fn check(
         absent.push((session, found));
     }
     // "Nothing listens" tells more than that this machine has no such address.
-    let is_refused = |found: &Found<_>| {
-        found
-            .as_ref()
-            .is_err_and(|found| found.class() == "refused")
-    };
-    absent.sort_by_key(|(_, found)| !is_refused(found));
+    let is_refused = |found: &Classification| found.class() == "refused";
+    absent.sort_by_key(|(_, found)| !found.as_ref().is_err_and(|found| is_refused(found)));
     match absent.first_mut() {
         Some((session, found)) => Ok(session.finish(found)),
         None => Err("the name has no address".to_owned()),
@@ -201,8 +197,10 @@ struct Session<'a> {
     claim: String,
     progress: Progress,
     has_headline: bool,
-    /// Why the last check was not tried, and which others were not for the same reason.
-    not_run: Option<(Words, Vec<&'static str>)>,
+    /// Why the last check was not tried, if it was not.
+    last_reason: Option<Words>,
+    /// Which others were not tried for the same reason.
+    same_reason: Vec<&'static str>,
 }
 
 impl<'a> Session<'a> {
@@ -219,7 +217,8 @@ impl<'a> Session<'a> {
             claim: target.spec.to_string(),
             progress: Progress::start(),
             has_headline: cli.json,
-            not_run: None,
+            last_reason: None,
+            same_reason: Vec::new(),
         }
     }
 
@@ -248,23 +247,22 @@ impl<'a> Session<'a> {
 
     /// Prints the mark of a check, and the same reason only once.
     fn mark(&mut self, verdict: &Verdict) {
-        if let (Err(Problem::NotRun(why)), Some((last, names))) =
-            (&verdict.outcome, &mut self.not_run)
-        {
-            if last == why {
-                return names.push(verdict.check.name);
-            }
+        let reason = match &verdict.outcome {
+            Err(Problem::NotRun(why)) => Some(why),
+            _ => None,
+        };
+        if reason.is_some() && reason == self.last_reason.as_ref() {
+            return self.same_reason.push(verdict.check.name);
         }
-        self.mark_not_run();
-        if let Err(Problem::NotRun(why)) = &verdict.outcome {
-            self.not_run = Some((why.clone(), Vec::new()));
-        }
+        self.mark_same_reason();
+        self.last_reason = reason.cloned();
         self.print(&self.report.mark(verdict));
     }
 
-    fn mark_not_run(&mut self) {
-        if let Some((_, names)) = self.not_run.take().filter(|(_, names)| !names.is_empty()) {
-            self.print(&format!("– {}\n", wrap(&names.join(", "), 2)));
+    fn mark_same_reason(&mut self) {
+        let names = std::mem::take(&mut self.same_reason).join(", ");
+        if !names.is_empty() {
+            self.print(&format!("– {}\n", wrap(&names, 2)));
         }
     }
 
@@ -293,16 +291,14 @@ impl<'a> Session<'a> {
     }
 
     fn explain(&mut self, verdicts: &[Verdict]) {
-        self.mark_not_run();
+        self.mark_same_reason();
         let mut explained = 0;
         for verdict in verdicts {
             if let Err(Problem::Failed(failure)) = &verdict.outcome {
                 if explained == 0 || self.cli.verbose {
                     explained += 1;
-                    print(&format!(
-                        "\n{}",
-                        self.report.explain(verdict.check, failure)
-                    ));
+                    let full = self.report.explain(verdict.check, failure);
+                    print(&format!("\n{full}"));
                 }
             }
         }
@@ -321,7 +317,7 @@ impl Progress {
             let current = Arc::downgrade(&progress.0);
             thread::spawn(move || {
                 while let Some(current) = current.upgrade() {
-                    if let Some((name, began)) = &*locked(&current) {
+                    if let Some((name, began)) = &*lock(&current) {
                         let seconds = began.elapsed().as_secs();
                         write_error(&format!("\r\x1b[K… {name} {seconds} s"));
                     }
@@ -334,12 +330,12 @@ impl Progress {
     }
 
     fn show(&self, name: &str) {
-        *locked(&self.0) = Some((name.to_owned(), Instant::now()));
+        *lock(&self.0) = Some((name.to_owned(), Instant::now()));
     }
 
     /// Erases the line before something else is printed.
     fn hide(&self) {
-        if locked(&self.0).take().is_some() && std::io::stderr().is_terminal() {
+        if lock(&self.0).take().is_some() && std::io::stderr().is_terminal() {
             write_error("\r\x1b[K");
         }
     }

@@ -105,20 +105,18 @@ impl Reply {
 
     /// Compares bytes that can only be the text, up to where a prefix may begin. Returns their number.
     fn skip(&mut self, bytes: &[u8]) -> usize {
-        let [mut place] = self.places[..] else {
-            return 0;
+        let place = match self.places[..] {
+            [place] if !self.is_in_prefix(place) => place,
+            _ => return 0,
         };
-        if self.is_in_prefix(place) {
-            return 0;
-        }
         let first = self.prefix.first();
         let rest = &self.text[place.text..self.text.len() - 1]; // `step` handles the end
         let is_text = |(byte, expected): &(&u8, &u8)| byte == expected && Some(*byte) != first;
         let same = bytes.iter().zip(rest).take_while(is_text).count();
         if same > 0 {
-            (place.text, place.prefix) = (place.text + same, 0);
+            let text = place.text + same;
+            self.places[0] = Place { text, prefix: 0 };
         }
-        self.places[0] = place;
         self.matched += same;
         same
     }
@@ -148,17 +146,11 @@ impl Reply {
     /// Returns where a reading is after one more byte: in the text, in a prefix, or both.
     fn follow(&self, place: Place, byte: u8) -> [Option<Place>; 2] {
         let Place { text, prefix } = place;
-        let longer = Place {
-            text,
-            prefix: prefix + 1,
-        };
+        let at = |text, prefix| Place { text, prefix };
+        let (next, longer) = (at(text + 1, 0), at(text, prefix + 1));
         if self.is_in_prefix(place) {
             return [(self.prefix[prefix] == byte).then_some(longer), None];
         }
-        let next = Place {
-            text: text + 1,
-            prefix: 0,
-        };
         // A character is due right after a prefix, so there no other begins.
         let is_character = self.text[text] & 0xC0 != 0x80 && prefix == 0;
         let begins = is_character && self.prefix.first() == Some(&byte);
@@ -174,11 +166,9 @@ impl Reply {
     /// Returns where what arrived differs; `last` is the last of it.
     pub(crate) fn difference(&self, last: &[u8]) -> Difference {
         let rest = |place: &Place| {
-            let is_in_prefix = self.is_in_prefix(*place);
-            let prefix = if is_in_prefix {
-                &self.prefix[place.prefix..]
-            } else {
-                &[]
+            let prefix = match self.is_in_prefix(*place) {
+                true => &self.prefix[place.prefix..],
+                false => &[],
             };
             [prefix, &self.text[place.text..]].concat()
         };

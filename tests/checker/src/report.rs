@@ -125,6 +125,11 @@ impl Report {
     fn advice(self, check: &Check, failure: &Failure) -> Vec<String> {
         let clue = failure.clue.iter();
         let mut lines: Vec<_> = clue.map(|(words, _)| words.say(self.0)).collect();
+        let has_ended = |program: &ProgramEnd| program.status.is_some();
+        let is_left = matches!(failure.symptom(), "silent" | "ended" | "reset");
+        if is_left && !failure.program.as_ref().is_some_and(has_ended) {
+            lines.extend(failure.after.iter().map(|after| after.say(self.0)));
+        }
         let (trap, mut page) = (failure.trap(check), check.page());
         if let Some(trap) = trap {
             let sentence = words(format!("trap.{trap}")).say(self.0);
@@ -176,10 +181,8 @@ impl Report {
     /// What a check does and what a good server does.
     pub fn list(self, check: &Check) -> String {
         let does = words("ui.checker-does").with(check.action().say(self.0));
-        let (does, good) = (
-            wrap(&does.say(self.0), 6),
-            wrap(&self.good_server(check), 6),
-        );
+        let does = wrap(&does.say(self.0), 6);
+        let good = wrap(&self.good_server(check), 6);
         let (name, page) = (check.name, self.path(&check.page()));
         format!("{name}\n    {does}\n    {good}\n    {FAINT}{page}{FAINT:#}\n")
     }

@@ -46,11 +46,10 @@ pub fn run(
         let started = Instant::now();
         let outcome = runner.outcome(check, is_exact)?;
         runner.report_last();
-        let took = started.elapsed();
         runner.verdicts.push(Verdict {
             check,
             outcome,
-            took,
+            took: started.elapsed(),
         });
     }
     runner.report_last();
@@ -101,7 +100,16 @@ impl Runner<'_> {
         if is_shared && is_exact && check.name == "answers" {
             return Ok(Ok(())); // just seen, and the server may serve one client only
         }
-        let (result, was_reached, program) = self.attempt(check.run)?;
+        let (result, was_reached, program) = self.attempt(|context| {
+            let result = (check.run)(context);
+            result.map_err(|problem| match problem {
+                Problem::Failed(mut failure) => {
+                    failure.after = context.aftermath();
+                    Problem::Failed(failure)
+                }
+                not_run => not_run,
+            })
+        })?;
         let Err(Problem::Failed(mut failure)) = result else {
             return Ok(result);
         };
@@ -112,7 +120,8 @@ impl Runner<'_> {
                 return Ok(Err(Problem::NotRun(gone)));
             }
         }
-        if is_shared && (is_refused || self.has_gone()) {
+        let serves_nobody = |after: &Words| after.key() == "after.not-served";
+        if is_shared && (is_refused || failure.after.as_ref().is_some_and(serves_nobody)) {
             self.skip = Some(words("not-run.gone").with(check.name));
         } else if check.name == "answers" && !self.target.all {
             self.skip = Some(words("not-run.answers"));
@@ -130,15 +139,6 @@ impl Runner<'_> {
         let (expected, actual) = (words("expected.next-client"), refused.actual.clone());
         last.outcome = Err(Failure::new(steps, expected, actual).into());
         Some(words("not-run.gone").with(last.check.name))
-    }
-
-    /// Returns `true` if a new client gets no byte at all, not even a wrong one.
-    fn has_gone(&mut self) -> bool {
-        let attempt = self.attempt(|context| context.ask("are you there?"));
-        let Ok((Err(Problem::Failed(failure)), ..)) = attempt else {
-            return false;
-        };
-        matches!(failure.symptom(), "refused" | "silent") && failure.difference.is_none()
     }
 
     /// Does this with the server: the one that is running, or one that is started for it.
@@ -185,14 +185,17 @@ impl Runner<'_> {
         let program = program.map_err(Classification::unreachable)?;
         let context = CheckContext::new(self.target, address, Some(&program));
         let result = run(&context);
-        let wait = result.is_err().then(|| program.status_within(CRASH_TIME));
-        let program = Some(program.end(wait.flatten()));
+        let within = match result {
+            Ok(_) => Duration::ZERO,
+            Err(_) => CRASH_TIME,
+        };
+        let program = Some(program.end(within));
         context.reset_parked();
         Ok((result, context.reached.get(), program))
     }
 }
 
-/// How long a crashing program may take to print why.
+/// How long a crashing program may take to print why: its client learns of the crash before that.
 const CRASH_TIME: Duration = Duration::from_millis(400);
 
 /// TIME_WAIT lasts 60 s on Linux, less on macOS, and longer where it is configured so.

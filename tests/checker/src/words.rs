@@ -29,7 +29,7 @@ impl Language {
 }
 
 /// A sentence of `sentences.txt`, and what fills its placeholders.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {
     key: String,
     arguments: Vec<String>,

@@ -64,8 +64,8 @@ fn client_carries_stdin_and_replies() {
         let replies = client(program, &server, "", "하나\n둘\n셋").success();
         assert_eq!(replies, format!("{PREFIX}하나\n{PREFIX}둘\n{PREFIX}셋"));
     }
-    let replies = client("udp-echo", &Server::start("udp-echo"), "", "하나\r\n\n셋").success();
-    assert_eq!(replies, format!("{PREFIX}하나\n{PREFIX}\n{PREFIX}셋\n"));
+    let replies = client("udp-echo", &Server::start("udp-echo"), "", "하나\r\n\n셋\r").success();
+    assert_eq!(replies, format!("{PREFIX}하나\n{PREFIX}\n{PREFIX}셋\r\n"));
 }
 
 #[test]
@@ -280,6 +280,19 @@ fn cut_input_arrives_in_pieces() {
         assert_eq!(replies, format!("{PREFIX}안{PREFIX}녕\n"));
         assert!(started.elapsed() >= Duration::from_millis(100)); // the default of --pause
         server.wait_for_error("recv 5 bytes: ec9588 eb85..");
+        let slow = "--timeout 0.1 --cut 1 --pause 200 안"; // half a character is owed no reply
+        assert_eq!(
+            client(program, &server, slow, "").success(),
+            format!("{PREFIX}안\n")
+        );
+        let large = "--trace --cut 60000 --pause 1";
+        let end = client(program, &server, large, &"x".repeat(140_000));
+        for (len, count) in [("60000", 2), ("20000", 1)] {
+            assert_eq!(
+                end.stderr.matches(&format!("send {len} bytes")).count(),
+                count
+            );
+        }
         client(program, &server, "--cut 0 안녕", "").failure(2);
     }
 }
@@ -334,10 +347,34 @@ fn relay_repeats_its_faults_with_a_seed() {
 #[test]
 fn relay_without_faults_only_delays() {
     let server = Server::start("udp-echo --quiet");
-    let relay = start_relay(&server, "--delay 100");
+    let relay = start_relay(&server, "--delay 100 --trace");
     let started = Instant::now();
     client("udp-echo", &relay, "--timeout 5 안녕하세요", "").success();
     assert!(started.elapsed() >= Duration::from_millis(200)); // in either direction
     relay.wait_for("15 bytes");
     relay.wait_for("39 bytes");
+    for call in [
+        "recvfrom 15 bytes",
+        "send 15 bytes",
+        "recv 39 bytes",
+        "sendto 39 bytes",
+    ] {
+        relay.wait_for_error(call);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn relay_warns_like_server_and_refuses_itself() {
+    let relay = words("udp-echo relay --to 127.0.0.1:1 --address 0.0.0.0:0");
+    Server::spawn(relay).wait_for_error("may leave from another address");
+    let itself = free_address();
+    let wildcard = format!("0.0.0.0:{}", itself.port());
+    for bound in [itself.to_string(), wildcard] {
+        let end = run(
+            format!("udp-echo relay --to {itself} --address {bound}"),
+            "",
+        );
+        assert_contains(&end.failure(1), &["udp-echo: cannot relay to"]);
+    }
 }

@@ -163,7 +163,7 @@ fn suggested(line: String) -> String {
 #[test]
 fn misplaced_word_gets_command_that_works() {
     let to_server = "PORT|127.0.0.1:PORT|127.0.0.1 PORT|--port PORT|--port=PORT|-pPORT|server PORT|\
-                     -q PORT|-a 127.0.0.1 PORT";
+                     -q PORT|-a 127.0.0.1 PORT|-a 127.0.0.1 -p PORT|127.0.0.1 --port PORT";
     let to_client = "-a :PORT client hi|--address=:PORT client hi|client --port=PORT hi|\
                      -a:PORT client hi|127.0.0.1 PORT client hi|--timeout 3 PORT client hi";
     in_parallel(PROGRAMS, |program| {

@@ -154,8 +154,10 @@ fn output_for(&(defect, pattern, framing, check): &Wrong) -> String {
     // As much as it takes to see the defect, and not much patience where silence is the defect.
     target.limits.clients = 100;
     target.limits.timeout = Duration::from_secs(if check == "late" { 2 } else { 3 });
-    if check == "bounded-memory" {
-        target.limits.stall = Duration::from_secs(3);
+    match check {
+        "bounded-memory" => target.limits.stall = Duration::from_secs(3),
+        "never-reads" => target.limits.stall = Duration::from_secs(1),
+        _ => {}
     }
     let last = CHECKS.iter().position(|known| known.name == check);
     let checks = CHECKS.each_ref();

@@ -160,14 +160,15 @@ fn pool_without_all_workers_does_not_listen() {
 }
 
 #[test]
-#[ignore = "takes 10 to 30 s"]
+#[ignore = "takes 10 to 20 s"]
 fn stalled_write_closes_client() {
     let server = Server::start("threaded-echo");
     let stalled = connect_never_reader(&server);
     let started = Instant::now();
     let line = server.wait_for_error("nothing could be sent for 10 s");
     assert_contains(&line, &[&stalled.local_addr().unwrap().to_string()]);
-    assert!(started.elapsed() > Duration::from_secs(9));
+    let seconds = started.elapsed().as_secs_f64();
+    assert!((9.0..25.0).contains(&seconds), "{seconds} s");
 }
 
 #[test]

@@ -168,10 +168,11 @@ impl ServerState {
     }
 
     fn serve_streams(&self, listener: &TcpListener) {
+        let mut is_many = false;
         thread::scope(|scope| {
             while !self.is_stopped() {
                 let arrived = self.register(arrivals(listener));
-                let is_many = self.streams.lock().unwrap().len() > 16;
+                is_many |= self.streams.lock().unwrap().len() > 16; // no permit is given back
                 let is_tcp = self.spec.pattern == Pattern::Tcp;
                 for stream in arrived {
                     if self.has(Defect::ReadsBeforeTheThread) {

@@ -158,6 +158,22 @@ fn never_reader_delays_no_stop() {
 }
 
 #[test]
+fn never_reader_costs_no_reply_of_clients_in_queue() {
+    let mut server = Server::start("threaded-echo --workers 1 --queue 2");
+    let _never_reader = connect_never_reader(&server);
+    let waiting = [(); 2].map(|()| connect(server.address));
+    for mut client in &waiting {
+        client.write_all(b"a").unwrap();
+    }
+    assert_eq!(read_to_end(&connect(server.address)), SERVER_IS_FULL);
+    server.signal(Signal::INT);
+    for client in waiting {
+        assert_eq!(read_to_end(&client), format!("{PREFIX}a"));
+    }
+    assert_stopped(&server.end(), "3 clients, ");
+}
+
+#[test]
 fn streaming_clients_are_not_reset() {
     let mut server = Server::start("threaded-echo");
     let clients: Vec<_> = (0..40).map(|_| connect(server.address)).collect();
