@@ -2,6 +2,7 @@
 //! on a shutdown request. Its writes end if the client does not read. Its drop closes it without
 //! losing a reply.
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::net::{self, SocketAddr, TcpStream};
@@ -42,6 +43,8 @@ pub struct Connection<'a> {
     /// `None` until the connection is served.
     idle_timeout: Option<Duration>,
     last_received: Option<Instant>,
+    /// When a write last returned without sending everything.
+    last_stall: Cell<Option<Instant>>,
     has_error: bool,
 }
 
@@ -58,6 +61,7 @@ impl<'a> Connection<'a> {
             replies: Vec::new(),
             idle_timeout: None,
             last_received: None,
+            last_stall: Cell::default(),
             has_error: false,
         }
     }
@@ -122,15 +126,23 @@ impl<'a> Connection<'a> {
                 Ok(sent) => {
                     self.trace().bytes(self.peer, "send", &bytes[..sent]);
                     bytes = &bytes[sent..];
+                    // The write has waited. The system may have taken a part of it without progress.
+                    if !bytes.is_empty() && self.has_stalled_before() {
+                        return Err(stalled());
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => {
-                    return Err(io::Error::other("nothing could be sent for 10 s"));
-                }
+                Err(error) if is_timeout(&error) => return Err(stalled()),
                 Err(error) => return Err(with_action("send", &error)),
             }
         }
         Ok(())
+    }
+
+    /// Records a stalled write. Returns `true` if it follows another without progress in between.
+    fn has_stalled_before(&self) -> bool {
+        let last = self.last_stall.replace(Some(Instant::now()));
+        last.is_some_and(|last| last.elapsed() < WRITE_STALL_TIMEOUT + QUIET_PERIOD)
     }
 
     /// Sends the reason for closing the connection to the client, and returns it as an error.
@@ -142,6 +154,10 @@ impl<'a> Connection<'a> {
 
     /// Rejects the client because the server is full, like any drop before [`Self::configure`].
     pub fn reject(self) {}
+}
+
+fn stalled() -> io::Error {
+    io::Error::other("nothing could be sent for 10 s")
 }
 
 const SERVER_IS_FULL: &str = "server is full, try again later";

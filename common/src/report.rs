@@ -18,6 +18,9 @@ use crate::words::{command_line, error_message, plural, quoted, with_action};
 const ERROR_INTERVAL: Duration = Duration::from_secs(60);
 const REJECTION_INTERVAL: Duration = Duration::from_secs(1);
 
+const WILDCARD_WARNING: &str = "warning: a reply may leave from another address than the one that \
+    was asked, and its client drops it: listen on that one address to prevent this";
+
 /// Options that set how much a server prints.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct Verbosity {
@@ -87,6 +90,9 @@ impl Report {
         if !bound.ip().to_canonical().is_loopback() {
             let warning = "anyone on that network can connect";
             self.print_error(format!("warning: listening on {bound}: {warning}"));
+        }
+        if self.clients.is_none() && bound.ip().to_canonical().is_unspecified() {
+            self.print_error(WILDCARD_WARNING); // UDP only
         }
     }
 

@@ -22,6 +22,9 @@ pub const GRACE_PERIOD: Duration = Duration::from_secs(1);
 /// Maximum time from a shutdown request to the end of the process. The documentation says 2 s.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(1_500);
 
+/// Interval at which streams are ended after the grace period, because workers take new clients.
+const FORCE_INTERVAL: Duration = Duration::from_millis(50);
+
 /// The part of [`SHUTDOWN_TIMEOUT`] that is reserved for printing.
 const PRINT_PERIOD: Duration = Duration::from_millis(100);
 
@@ -68,8 +71,10 @@ impl Shutdown {
             shutdown.request();
             // Sleeps, because the process ends anyway if the server ends earlier.
             thread::sleep(GRACE_PERIOD);
-            shutdown.end_streams(net::Shutdown::Both);
-            thread::sleep(shutdown.time_left().saturating_sub(PRINT_PERIOD));
+            while shutdown.time_left() > PRINT_PERIOD {
+                shutdown.end_streams(net::Shutdown::Both);
+                thread::sleep(FORCE_INTERVAL);
+            }
             report.finish(PRINT_PERIOD);
             exit(0);
         };
@@ -92,6 +97,10 @@ impl Shutdown {
 
     fn end_streams(&self, direction: net::Shutdown) {
         for stream in lock(&self.0.streams).iter().filter_map(Weak::upgrade) {
+            // A client that still waits for a worker has no write timeout yet, and gets its replies.
+            if direction == net::Shutdown::Both && matches!(stream.write_timeout(), Ok(None)) {
+                continue;
+            }
             let _ = stream.shutdown(direction); // fails only if the client has disconnected
         }
     }
@@ -118,7 +127,9 @@ impl Shutdown {
 
     /// Registers a listener, so that a shutdown request wakes its `accept`. Needs a descriptor.
     pub(crate) fn register_listener(&self, listener: &TcpListener) -> io::Result<()> {
-        *lock(&self.0.listener) = Some(listener.try_clone()?);
+        let clone = listener.try_clone();
+        *lock(&self.0.listener) =
+            Some(clone.map_err(|error| with_action("copy the listener", &error))?);
         Ok(())
     }
 

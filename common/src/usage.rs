@@ -15,7 +15,7 @@ use crate::shutdown::Shutdown;
 use crate::words::{command_line, quoted};
 
 /// The flags that beginners type before an address. Only the first two exist.
-const FLAGS: [&str; 4] = ["--address", "-a", "--port", "-p"];
+const FLAGS: [&str; 5] = ["--address", "-a", "--port", "-p", "--host"];
 
 /// The arguments of a server, with the options that only this server has.
 #[derive(Debug, clap::Args)]
@@ -77,9 +77,9 @@ fn explain<Cli: Parser>(program: &str, error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    let words = env::args_os().skip(1);
-    let words = words.map(|word| word.to_string_lossy().into_owned());
-    if let Some(command) = correct::<Cli>(program, words.collect()) {
+    let words = env::args_os().skip(1).map(|word| word.into_string().ok());
+    let words: Option<Vec<_>> = words.collect(); // no command without what is not UTF-8
+    if let Some(command) = words.and_then(|words| correct::<Cli>(program, words)) {
         let _ = writeln!(io::stderr(), "\nThis works:\n{command}");
     }
     ExitCode::from(2)
@@ -97,17 +97,19 @@ fn correct<Cli: Parser>(program: &str, words: Vec<String>) -> Option<String> {
     if before > 0 {
         words[..=before].rotate_right(1);
     }
-    let replaced = |start: usize, end: usize| {
+    let replaced = &|flag: &str, start: usize, end: usize| {
         let value = start + usize::from(FLAGS.contains(&words[start].as_str()));
         let (address, len) = leading_address(&words[value..end])?;
         let mut words = words.clone();
-        words.splice(start..value + len, ["--address".to_owned(), address]);
+        words.splice(start..value + len, [flag.to_owned(), address]);
         Some(words)
     };
     let works = |words: &Vec<String>| command.clone().try_get_matches_from(words).is_ok();
     // An address typed before the command comes first, because the rest may be a message.
-    let first = (1..=before).filter_map(|start| replaced(start, before + 1));
-    let any = (0..words.len()).filter_map(|start| replaced(start, words.len()));
+    let first = (1..=before).filter_map(|start| replaced("--address", start, before + 1));
+    let end = words.len();
+    let all = |flag| (0..end).filter_map(move |start| replaced(flag, start, end));
+    let any = all("--address").chain(all("--to")); // the relay needs `--to`
     let words = first.chain([words.clone()]).chain(any).find(works)?;
     let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
     Some(format!("{} {}", command_line(program), words.join(" ")))
@@ -134,10 +136,12 @@ fn leading_address(words: &[String]) -> Option<(String, usize)> {
     if !is_name && !is_port(&first) {
         return None;
     }
-    let port = words.get(1).filter(is_port);
+    let is_flag = |word: &String| ["--port", "-p"].contains(&word.as_str());
+    let len = 2 + usize::from(words.get(1).is_some_and(is_flag)); // `127.0.0.1 --port 9999`
+    let port = words.get(len - 1).filter(is_port);
     let joined = port.map(|port| match is_host(first) {
-        true => (format!("{first}:{port}"), 2),
-        false => (format!("[{first}]:{port}"), 2), // parses only if it is an IPv6 address
+        true => (format!("{first}:{port}"), len),
+        false => (format!("[{first}]:{port}"), len), // parses only if it is an IPv6 address
     });
     let mut addresses = joined.into_iter().chain([(first.clone(), 1)]);
     addresses.find(|(address, _)| address.parse::<Address>().is_ok())

@@ -4,7 +4,7 @@
 //! the buffers.
 
 use std::error::Error;
-use std::io::{self, Cursor, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, IsTerminal, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, mpsc};
@@ -61,9 +61,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// Returns an error if not everything could be sent, or no reply arrived in time.
-pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+pub fn run(program: &str, options: &Options) -> Result<(), Box<dyn Error>> {
     if let Some(note) = address_note(&options.message) {
-        print_error("tcp-echo", note);
+        print_error(program, note);
     }
     let trace = Trace::to_stderr(options.trace)?;
     let result = exchange(options, &trace);
@@ -83,13 +83,16 @@ fn exchange(options: &Options, trace: &Trace) -> Result<(), Box<dyn Error>> {
     exchange.stream.set_read_timeout(Some(POLL_INTERVAL))?;
     trace.call(server, "connect");
     let sent = start_sender(Arc::clone(&exchange))?;
-    let end = exchange.receive()?;
+    let received = exchange.receive();
+    let sent = sent.recv_timeout(POLL_INTERVAL); // its last lines belong before `close`
+    trace.call(server, "close");
+    let end = received?;
     let is_message = !options.message.is_empty();
     if is_message && !end.is_empty() && !end.ends_with(b"\n") {
         print_reply(b"\n")?; // so that the shell's prompt starts on a new line
     }
     let has_error = end.windows(7).any(|bytes| bytes == b"error: ");
-    match sent.recv_timeout(POLL_INTERVAL) {
+    match sent {
         // A server that is full replies before it reads.
         _ if is_message && !end.is_empty() => Ok(()),
         Ok(Ok(sent)) if sent > 0 && end.is_empty() => {
@@ -112,6 +115,7 @@ fn start_sender(exchange: Arc<Exchange>) -> io::Result<mpsc::Receiver<io::Result
         lock(&exchange.due).has_sent_all = true;
         exchange.count(&[], 1);
         // The half-close tells the server that the last message is complete.
+        exchange.trace.call(&exchange.options.address, "shutdown");
         let _ = exchange.stream.shutdown(Shutdown::Write);
         let _ = done.send(result);
     })?;
@@ -142,32 +146,41 @@ impl Exchange {
         let options = &self.options;
         let action = format!("send everything to {}", options.address);
         let message = options.message.join(" ");
-        let mut input: Box<dyn Read> = match options.framing {
+        let input: Box<dyn Read> = match options.framing {
             _ if message.is_empty() => Box::new(io::stdin()),
-            Framing::Line => Box::new(Cursor::new(message + "\n")),
-            Framing::Chunk | Framing::Raw => Box::new(Cursor::new(message)),
+            Framing::Line if !message.ends_with('\n') => Box::new(Cursor::new(message + "\n")),
+            _ => Box::new(Cursor::new(message)),
         };
-        let (mut buffer, mut total) = (vec![0; 65_536], 0);
+        let mut input = BufReader::with_capacity(65_536, input);
+        let is_typed = io::stdin().is_terminal();
+        let (mut piece, mut total) = (Vec::new(), 0);
         loop {
-            let len = match input.read(&mut buffer) {
+            let arrived = match input.fill_buf() {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                result => result.map_err(|error| with_action("read the input", &error))?,
+                result => result
+                    .map_err(|error| with_action("read the input", &error))?
+                    .len(),
             };
-            if len == 0 {
+            if arrived == 0 {
                 return Ok(total);
             }
-            for piece in buffer[..len].chunks(options.cut.map_or(len, NonZeroUsize::get)) {
-                if total > 0 && options.cut.is_some() {
-                    // --pause asks for this.
-                    thread::sleep(Duration::from_millis(options.pause.into()));
-                }
-                // Both happen before the call, because the reply may overtake our line.
-                self.count(piece, 1);
-                self.trace.bytes(&options.address, "send", piece);
-                let sent = (&self.stream).write_all(piece);
-                sent.map_err(|error| with_action(&action, &error))?;
-                total += piece.len();
+            let len = match options.cut.map(NonZeroUsize::get) {
+                Some(cut) if is_typed => cut.min(arrived), // a typed line does not wait for more
+                Some(cut) => cut,
+                None => arrived,
+            };
+            piece.clear();
+            let read = input.by_ref().take(len as u64).read_to_end(&mut piece);
+            read.map_err(|error| with_action("read the input", &error))?;
+            if total > 0 && options.cut.is_some() {
+                thread::sleep(Duration::from_millis(options.pause.into())); // --pause asks for this
             }
+            // Both happen before the call, because the reply may overtake our line.
+            self.count(&piece, 1);
+            self.trace.bytes(&options.address, "send", &piece);
+            let sent = (&self.stream).write_all(&piece);
+            sent.map_err(|error| with_action(&action, &error))?;
+            total += piece.len();
         }
     }
 
@@ -205,7 +218,9 @@ impl Exchange {
         due.bytes += sign * bytes.len() as i64;
         due.lines += sign * bytes.iter().filter(|byte| **byte == b'\n').count() as i64;
         let is_due = due.has_sent_all || !self.is_answered(&due);
-        let since = due.since.filter(|_| sign > 0).unwrap_or_else(Instant::now);
+        // The pieces of --cut have pauses between them, so the last one counts.
+        let keeps = sign > 0 && self.options.cut.is_none();
+        let since = due.since.filter(|_| keeps).unwrap_or_else(Instant::now);
         due.since = is_due.then_some(since);
     }
 
@@ -215,7 +230,9 @@ impl Exchange {
 
     fn check_timeout(&self) -> Result<(), String> {
         let (due, timeout) = (lock(&self.due), self.options.timeout);
-        if timeout.is_zero() || due.since.is_none_or(|since| since.elapsed() <= timeout) {
+        let pause = self.options.cut.map_or(0, |_| self.options.pause);
+        let limit = timeout + Duration::from_millis(pause.into());
+        if timeout.is_zero() || due.since.is_none_or(|since| since.elapsed() <= limit) {
             return Ok(());
         }
         let what = match self.is_answered(&due) {

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     usage::run(PROGRAM, |cli: Cli| {
         match cli.command.unwrap_or(Command::Server(cli.server)) {
             Command::Server(args) => run_server(&args),
-            Command::Client(options) => client::run(&options),
+            Command::Client(options) => client::run(PROGRAM, &options),
             Command::Swarm(options) => swarm::run(&options),
         }
     })

@@ -151,7 +151,8 @@ fn run_client(
     trace: &Trace,
     mut replied: impl FnMut(),
 ) -> Result<(), String> {
-    let mut stream = options.address.connect(options.timeout)?;
+    let (server, timeout) = (&options.address, options.timeout);
+    let mut stream = server.connect(timeout)?;
     let name = format!("client {number}");
     trace.call(&name, "connect");
     for turn in 1..=options.messages.get() {
@@ -160,14 +161,15 @@ fn run_client(
         }
         let message = format!("message {turn} of client {number}\n");
         trace.bytes(&name, "send", message.as_bytes());
-        let reply = request(&mut stream, message.as_bytes(), options.timeout);
+        let reply = request(&mut stream, message.as_bytes(), timeout);
         let reply = reply.map_err(|error| match is_timeout(&error) {
-            true => format!("no reply for {} s", options.timeout.as_secs_f64()),
-            false => error_message(&error),
+            true => format!("no reply from {server} for {} s", timeout.as_secs_f64()),
+            false => format!("{server}: {}", error_message(&error)),
         })?;
         trace.bytes(&name, "recv", &reply);
         replied();
     }
+    trace.call(&name, "close");
     Ok(())
 }
 

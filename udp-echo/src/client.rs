@@ -16,7 +16,7 @@ use common::report::{print_error, print_reply};
 use common::timeout::{is_timeout, parse_timeout, socket_timeout};
 use common::trace::Trace;
 use common::usage::address_note;
-use common::words::{error_message, plural};
+use common::words::{error_message, plural, with_action};
 
 use crate::datagram::BUFFER_LEN;
 
@@ -79,13 +79,17 @@ impl Client<'_> {
             return Ok(print(&self.request(message.as_bytes())?)?);
         }
         let (mut input, mut line, mut failed) = (io::stdin().lock(), Vec::new(), 0);
-        // An unlimited read could fill the memory.
-        while input.by_ref().take(MAX_LEN).read_until(b'\n', &mut line)? > 0 {
+        loop {
+            // An unlimited read could fill the memory.
+            let read = input.by_ref().take(MAX_LEN).read_until(b'\n', &mut line);
+            if read.map_err(|error| with_action("read the input", &error))? == 0 {
+                break;
+            }
             if line.len() == BUFFER_LEN && !line.ends_with(b"\n") {
                 input.skip_until(b'\n')?;
             }
-            let message = line.strip_suffix(b"\n").unwrap_or(&line);
-            match self.request(message.strip_suffix(b"\r").unwrap_or(message)) {
+            let message = line.strip_suffix(b"\r\n").or(line.strip_suffix(b"\n"));
+            match self.request(message.unwrap_or(&line)) {
                 Ok(reply) => print(&reply)?,
                 Err(error) => {
                     print_error("udp-echo", error);

@@ -33,9 +33,6 @@ const fn error_code(windows: i32, linux: i32, macos: i32) -> i32 {
     }
 }
 
-const WILDCARD_WARNING: &str = "warning: a reply may leave from another address than the one that \
-    was asked, and its client drops it: listen on that one address to prevent this";
-
 /// The server's response to a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -66,9 +63,6 @@ impl<'a> Datagrams<'a> {
         let address = socket.local_addr()?;
         socket.set_read_timeout(Some(POLL_INTERVAL))?;
         report.listening(address);
-        if address.ip().to_canonical().is_unspecified() {
-            report.print_error(WILDCARD_WARNING);
-        }
         Ok(Datagrams {
             socket,
             address,

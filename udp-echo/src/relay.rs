@@ -7,7 +7,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use common::addr::Address;
+use common::addr::{Address, reachable};
 use common::report::{Report, Verbosity};
 use common::shutdown::Shutdown;
 use common::timeout::is_timeout;
@@ -70,7 +70,12 @@ pub fn run(
     report: &Report,
 ) -> io::Result<()> {
     socket.set_read_timeout(Some(POLL_INTERVAL))?;
-    report.listening(socket.local_addr()?);
+    let address = socket.local_addr()?;
+    if reachable(server) == reachable(address) {
+        let reason = format!("cannot relay to {server}: this is the relay's own address");
+        return Err(io::Error::other(reason));
+    }
+    report.listening(address);
     let any_seed = || RandomState::new().hash_one(0) % 1_000_000;
     let seed = options.seed.unwrap_or_else(any_seed);
     report.print_line(format!("relaying to {server} with --seed {seed}"));
@@ -125,10 +130,12 @@ impl Relay<'_> {
             if self.links.len() > MAX_CLIENTS {
                 self.links.pop_front();
             }
+            self.report.trace.bytes(client, "recvfrom", &buffer[..len]);
             self.carry(&buffer[..len], client, true);
         }
         for index in 0..self.links.len() {
             while let Some(len) = check(self.links[index].1.recv(buffer), self.report) {
+                self.report.trace.bytes(self.server, "recv", &buffer[..len]);
                 self.carry(&buffer[..len], self.links[index].0, false);
             }
         }
@@ -141,12 +148,16 @@ impl Relay<'_> {
         let due = self.waiting.partition_point(|delivery| delivery.due <= now);
         for delivery in self.waiting.drain(..due) {
             let (datagram, client) = (&delivery.datagram, delivery.client);
-            let sent = match self.links.iter().find(|(owner, _)| *owner == client) {
-                _ if !delivery.to_server => self.socket.send_to(datagram, client),
-                Some((_, link)) => link.send(datagram),
+            let (to, call, sent) = match self.links.iter().find(|(owner, _)| *owner == client) {
+                _ if !delivery.to_server => {
+                    (client, "sendto", self.socket.send_to(datagram, client))
+                }
+                Some((_, link)) => (self.server, "send", link.send(datagram)),
                 None => continue, // a newer client has replaced this one
             };
-            check(sent, self.report);
+            if check(sent, self.report).is_some() {
+                self.report.trace.bytes(to, call, datagram);
+            }
         }
     }
 
