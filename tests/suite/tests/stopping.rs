@@ -158,7 +158,7 @@ fn never_reader_delays_no_stop() {
 }
 
 #[test]
-fn never_reader_costs_no_reply_of_clients_in_queue() {
+fn never_reader_costs_queue_no_reply() {
     let mut server = Server::start("threaded-echo --workers 1 --queue 2");
     let _never_reader = connect_never_reader(&server);
     let waiting = [(); 2].map(|()| connect(server.address));
