@@ -21,7 +21,7 @@ const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection sends its replies when they reach `BATCH_LEN` bytes, or when all messages that have
 /// arrived have a reply. It sends `DIRECT_LEN` bytes or more without a copy.
-const BATCH_LEN: usize = 65_536;
+const BATCH_LEN: usize = 131_072;
 const DIRECT_LEN: usize = 4_096;
 
 /// State that all connections of one server share.
