@@ -129,6 +129,8 @@ impl Report {
         let is_left = matches!(failure.symptom(), "silent" | "ended" | "reset");
         if is_left && !failure.program.as_ref().is_some_and(has_ended) {
             lines.extend(failure.after.iter().map(|after| after.say(self.0)));
+            let runs = failure.program.iter().map(|_| words("ui.program-runs"));
+            lines.extend(runs.map(|runs| runs.say(self.0)));
         }
         let (trap, mut page) = (failure.trap(check), check.page());
         if let Some(trap) = trap {
