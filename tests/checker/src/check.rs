@@ -10,7 +10,9 @@ use crate::{check_any as any, check_clients as many, check_tcp as tcp, check_udp
 /// server.
 pub static CHECKS: [Check; 28] = [
     check("answers", ANY, any::answers),
-    check("answers-again", ANY, |it| it.ask_all(&["안녕하세요"; 3])),
+    check("answers-again", ANY, |it| {
+        it.ask_all(&["안녕하세요", "반갑습니다", "반갑습니다"])
+    }),
     check("second-client", ANY, any::second_client),
     check("literal-braces", ANY, |it| {
         it.ask("중괄호 {data} {} {0} %s")
