@@ -19,6 +19,9 @@ use crate::words::{error_reply, with_action};
 /// How long a write may wait without progress.
 const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Two stalled writes with no more time than this between them are one stall.
+const STALL_MARGIN: Duration = Duration::from_secs(1);
+
 /// A connection sends its replies when they reach `BATCH_LEN` bytes, or when all messages that have
 /// arrived have a reply. It sends `DIRECT_LEN` bytes or more without a copy.
 const BATCH_LEN: usize = 131_072;
@@ -142,7 +145,7 @@ impl<'a> Connection<'a> {
     /// Records a stalled write. Returns `true` if it follows another without progress in between.
     fn has_stalled_before(&self) -> bool {
         let last = self.last_stall.replace(Some(Instant::now()));
-        last.is_some_and(|last| last.elapsed() < WRITE_STALL_TIMEOUT + QUIET_PERIOD)
+        last.is_some_and(|last| last.elapsed() < WRITE_STALL_TIMEOUT + STALL_MARGIN)
     }
 
     /// Sends the reason for closing the connection to the client, and returns it as an error.
