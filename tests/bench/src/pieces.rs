@@ -17,11 +17,11 @@ type Piece = (&'static str, fn() -> Result<f64>);
 /// All pieces, in the order of the table.
 #[rustfmt::skip]
 pub const PIECES: [Piece; 6] = [
+    ("memory of the kernel for a thread, KiB", || thread_memory(kernel_kib)),
     ("a system call (setsockopt), µs", system_call),
     ("a thread, started and joined, µs", thread_start),
     ("a tokio task, started and joined, µs", task_start),
     ("memory of a thread that waits, KiB", || thread_memory(|| resident_kib("self"))),
-    ("memory of the kernel for it, KiB", || thread_memory(kernel_kib)),
     ("clients that a backlog takes", backlog),
 ];
 
