@@ -152,26 +152,13 @@ impl Exchange {
             _ => Box::new(Cursor::new(message)),
         };
         let mut input = BufReader::with_capacity(65_536, input);
-        let is_typed = io::stdin().is_terminal();
         let (mut piece, mut total) = (Vec::new(), 0);
         loop {
-            let arrived = match input.fill_buf() {
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                result => result
-                    .map_err(|error| with_action("read the input", &error))?
-                    .len(),
-            };
-            if arrived == 0 {
+            let read = self.read_piece(&mut input, &mut piece);
+            read.map_err(|error| with_action("read the input", &error))?;
+            if piece.is_empty() {
                 return Ok(total);
             }
-            let len = match options.cut.map(NonZeroUsize::get) {
-                Some(cut) if is_typed => cut.min(arrived), // a typed line does not wait for more
-                Some(cut) => cut,
-                None => arrived,
-            };
-            piece.clear();
-            let read = input.by_ref().take(len as u64).read_to_end(&mut piece);
-            read.map_err(|error| with_action("read the input", &error))?;
             if total > 0 && options.cut.is_some() {
                 thread::sleep(Duration::from_millis(options.pause.into())); // --pause asks for this
             }
@@ -182,6 +169,23 @@ impl Exchange {
             sent.map_err(|error| with_action(&action, &error))?;
             total += piece.len();
         }
+    }
+
+    /// Reads what to send next, or nothing at the end of the input.
+    fn read_piece(&self, input: &mut impl BufRead, piece: &mut Vec<u8>) -> io::Result<()> {
+        let arrived = loop {
+            match input.fill_buf() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => break result?.len(),
+            }
+        };
+        let len = match self.options.cut.map(NonZeroUsize::get) {
+            Some(cut) if io::stdin().is_terminal() => cut.min(arrived), // does not wait for more
+            Some(cut) => cut,
+            None => arrived,
+        };
+        piece.clear();
+        input.take(len as u64).read_to_end(piece).map(drop)
     }
 
     /// Prints what arrives until the end of the stream, and returns the last bytes of it.

@@ -157,19 +157,18 @@ fn check(
         None => DEFAULT_ADDRESS.parse::<Address>()?.resolve()?,
     };
     if let Some(command) = cli.start.clone() {
-        let handler = move || {
-            command.end_running();
+        let _ = ctrlc::set_handler(move || {
+            command.end_running(); // without this, Ctrl-C would not end the server
             std::process::exit(130);
-        };
-        let _ = ctrlc::set_handler(handler); // without it Ctrl-C would not end the server
+        });
     }
     let mut absent = Vec::new();
     for address in addresses {
-        let timeout = cli.timeout;
+        let (start, spec, timeout) = (cli.start.clone(), spec.clone(), cli.timeout);
         let target = Target {
             address,
-            start: cli.start.clone(),
-            spec: spec.clone(),
+            start,
+            spec,
             limits: Limits { timeout, ..LIMITS },
             all: cli.all,
         };
@@ -183,10 +182,8 @@ fn check(
     // "Nothing listens" tells more than that this machine has no such address.
     let is_refused = |found: &Classification| found.class() == "refused";
     absent.sort_by_key(|(_, found)| !found.as_ref().is_err_and(|found| is_refused(found)));
-    match absent.first_mut() {
-        Some((session, found)) => Ok(session.finish(found)),
-        None => Err("the name has no address".to_owned()),
-    }
+    let (session, found) = absent.first_mut().ok_or("the name has no address")?;
+    Ok(session.finish(found))
 }
 
 /// One run of the checks, as it is printed.
