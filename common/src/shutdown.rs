@@ -23,7 +23,8 @@ pub const GRACE_PERIOD: Duration = Duration::from_secs(1);
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// Interval at which streams are ended after the grace period, because workers take new clients.
-const FORCE_INTERVAL: Duration = Duration::from_millis(50);
+/// It leaves these the time to get their replies.
+const FORCE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The part of [`SHUTDOWN_TIMEOUT`] that is reserved for printing.
 const PRINT_PERIOD: Duration = Duration::from_millis(100);

@@ -98,13 +98,8 @@ impl<'a> Datagrams<'a> {
 
     /// Returns `true` if a reply would come back to this socket, because the sender is forged.
     fn is_own(&self, peer: SocketAddr) -> bool {
-        if peer.port() != self.address.port() {
-            return false;
-        }
-        let (ip, own) = (peer.ip().to_canonical(), self.address.ip().to_canonical());
-        // On a wildcard address, each address of this machine is ours: it can be bound.
-        let is_ours = || own.is_unspecified() && UdpSocket::bind((ip, 0)).is_ok();
-        ip == own || ip.is_loopback() || is_ours()
+        let is_loopback = || peer.ip().to_canonical().is_loopback();
+        peer.port() == self.address.port() && (is_loopback() || reaches(peer, self.address))
     }
 
     fn ignore(&self, peer: SocketAddr, reason: &str) {
@@ -149,6 +144,14 @@ impl<'a> Datagrams<'a> {
             failed => failed,
         }
     }
+}
+
+/// Returns `true` if datagrams to this address reach the socket bound to `bound`.
+pub(crate) fn reaches(address: SocketAddr, bound: SocketAddr) -> bool {
+    let [ip, own] = [address, bound].map(|address| address.ip().to_canonical());
+    // On a wildcard address, each address of this machine is ours: it can be bound.
+    let is_ours = || own.is_unspecified() && UdpSocket::bind((ip, 0)).is_ok();
+    address.port() == bound.port() && (ip == own || is_ours())
 }
 
 /// Returns `true` for full buffers, a signal, and an ICMP port unreachable message, which answers

@@ -14,7 +14,7 @@ use common::timeout::is_timeout;
 use common::words::plural;
 
 use crate::client::connect;
-use crate::datagram::{BUFFER_LEN, is_expected};
+use crate::datagram::{BUFFER_LEN, is_expected, reaches};
 
 /// Options of the relay.
 #[derive(Debug, clap::Args)]
@@ -71,7 +71,7 @@ pub fn run(
 ) -> io::Result<()> {
     socket.set_read_timeout(Some(POLL_INTERVAL))?;
     let address = socket.local_addr()?;
-    if reachable(server) == reachable(address) {
+    if reaches(reachable(server), address) {
         let reason = format!("cannot relay to {server}: this is the relay's own address");
         return Err(io::Error::other(reason));
     }

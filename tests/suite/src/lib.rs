@@ -26,7 +26,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 pub use rustix::process::Signal;
 
 /// Maximum time that any wait takes. Only a test that fails waits this long.
-pub const DEADLINE: Duration = Duration::from_secs(180); // TIME_WAIT may hold a port for 60 s
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What a text reply begins with by default.
 pub const PREFIX: &str = "서버로부터 응답: ";
