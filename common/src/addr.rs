@@ -126,24 +126,38 @@ impl Address {
     ///
     /// Returns an error if the name is unknown, or if all addresses fail (connect(2)).
     pub fn connect(&self, timeout: Duration) -> Result<TcpStream, String> {
-        let mut telling = None;
-        for address in self.resolve()? {
-            match connect(reachable(address), timeout) {
-                Ok(stream) => return Ok(stream),
-                Err(error) if telling.is_none() || error.kind() == ConnectionRefused => {
-                    telling = Some(error);
-                }
-                Err(_) => {} // for example, the machine has only IPv4
-            }
-        }
-        let error = telling.unwrap_or_else(|| ErrorKind::NotFound.into());
-        Err(self.error("connect to", &error))
+        let stream = try_all(&self.resolve()?, |address| connect(address, timeout));
+        stream.map_err(|error| self.error("connect to", &error))
     }
 
     fn error(&self, action: &str, error: &io::Error) -> String {
         let hint = hint(action, error.kind(), self.port);
         format!("cannot {action} {self}: {}{hint}", error_message(error))
     }
+}
+
+/// Tries all addresses of a server, and returns the first success.
+///
+/// # Errors
+///
+/// Returns the first error that tells something about the server. On a machine with only IPv4, the
+/// errors of its IPv6 addresses do not.
+pub fn try_all<T>(
+    addresses: &[SocketAddr],
+    mut attempt: impl FnMut(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    use ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable};
+    let mut errors = Vec::new();
+    for address in addresses {
+        match attempt(reachable(*address)) {
+            Ok(success) => return Ok(success),
+            Err(error) => errors.push(error),
+        }
+    }
+    let local = [AddrNotAvailable, HostUnreachable, NetworkUnreachable];
+    errors.sort_by_key(|error| local.contains(&error.kind()));
+    let telling = errors.into_iter().next();
+    Err(telling.unwrap_or_else(|| ErrorKind::NotFound.into()))
 }
 
 /// Connects to one address. Without a listener on a port of this machine, TCP can connect a client
@@ -158,9 +172,6 @@ fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         false => Ok(stream),
     }
 }
-
-/// Hint for a user who connects to an address without a server.
-pub const NO_SERVER_HINT: &str = "start the server first, and compare its `listening on` line";
 
 /// Returns a hint about an error on a line of its own, or an empty string.
 pub fn hint(action: &str, kind: ErrorKind, port: u16) -> String {
@@ -180,7 +191,9 @@ pub fn hint(action: &str, kind: ErrorKind, port: u16) -> String {
         ("listen on", PermissionDenied) if port < 1024 => {
             "ports below 1024 may need an administrator: --address :12345"
         }
-        ("connect to", ConnectionRefused) => NO_SERVER_HINT,
+        ("connect to", ConnectionRefused) => {
+            "start the server first, and compare its `listening on` line"
+        }
         ("connect to", TimedOut | HostUnreachable | NetworkUnreachable) => {
             "is the server running there? does a firewall, or a guest Wi-Fi, keep you apart?"
         }

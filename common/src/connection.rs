@@ -14,7 +14,7 @@ use crate::report::Report;
 use crate::shutdown::Shutdown;
 use crate::timeout::{is_timeout, socket_timeout};
 use crate::trace::Trace;
-use crate::words::{error_reply, with_action};
+use crate::words::with_action;
 
 /// How long a write may wait without progress.
 const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -107,7 +107,7 @@ impl<'a> Connection<'a> {
 
     /// Adds an error reply on a line of its own, like [`push`](Self::push).
     pub fn push_error(&mut self, reason: impl Display) -> io::Result<()> {
-        self.push(format!("{}\n", error_reply(&reason.to_string())).as_bytes())
+        self.push(format!("error: {reason}\n").as_bytes())
     }
 
     /// Sends all replies.
@@ -124,13 +124,15 @@ impl<'a> Connection<'a> {
 
     fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
+            let started = Instant::now();
             // `write` needs `&mut self`, but std also implements `Write` for `&TcpStream`.
             match (&*self.stream).write(bytes) {
                 Ok(sent) => {
                     self.trace().bytes(self.peer, "send", &bytes[..sent]);
                     bytes = &bytes[sent..];
-                    // The write has waited. The system may have taken a part of it without progress.
-                    if !bytes.is_empty() && self.has_stalled_before() {
+                    // A write that has waited may have sent a part of the bytes before that.
+                    let has_waited = started.elapsed() >= WRITE_STALL_TIMEOUT;
+                    if has_waited && !bytes.is_empty() && self.has_stalled_before() {
                         return Err(stalled());
                     }
                 }

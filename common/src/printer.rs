@@ -71,11 +71,6 @@ fn print_all(entries: &Receiver<Entry>, counter: &AtomicU64, mut output: impl Wr
 
 /// Returns the line about dropped lines, or `None` if there are none.
 fn note(dropped: u64) -> Option<String> {
-    let note = || {
-        format!(
-            "({} dropped: the output was not read)",
-            plural(dropped, "line")
-        )
-    };
-    (dropped > 0).then(note)
+    let lines = plural(dropped, "line");
+    (dropped > 0).then(|| format!("({lines} dropped: the output was not read)"))
 }

@@ -14,8 +14,8 @@ use crate::report::{Report, Verbosity, print_error};
 use crate::shutdown::Shutdown;
 use crate::words::{command_line, quoted};
 
-/// The flags that beginners type before an address. Only the first two exist.
-const FLAGS: [&str; 5] = ["--address", "-a", "--port", "-p", "--host"];
+/// The flags that beginners type before an address or a port. Not all of them exist.
+const FLAGS: [&str; 6] = ["--address", "-a", "--port", "-p", "--host", "--to"];
 
 /// The arguments of a server, with the options that only this server has.
 #[derive(Debug, clap::Args)]
@@ -98,7 +98,9 @@ fn correct<Cli: Parser>(program: &str, words: Vec<String>) -> Option<String> {
         words[..=before].rotate_right(1);
     }
     let replaced = &|flag: &str, start: usize, end: usize| {
-        let value = start + usize::from(FLAGS.contains(&words[start].as_str()));
+        let word = words[start].as_str();
+        let flag = if word == "--to" { word } else { flag };
+        let value = start + usize::from(FLAGS.contains(&word));
         let (address, len) = leading_address(&words[value..end])?;
         let mut words = words.clone();
         words.splice(start..value + len, [flag.to_owned(), address]);
@@ -128,20 +130,27 @@ fn split_flag(word: String) -> Vec<String> {
 }
 
 /// Returns the address at the beginning of the words, and its number of words: `127.0.0.1:9999`,
-/// `localhost 9999`, `9999`.
+/// `localhost 9999`, `9999`, `127.0.0.1 --port 9999`, `9999 --host 127.0.0.1`.
 fn leading_address(words: &[String]) -> Option<(String, usize)> {
     let is_port = |word: &&String| word.parse::<u16>().is_ok();
+    let is_name = |word: &str| {
+        let is_dotted = word.trim_end_matches('.').contains(['.', ':']);
+        is_dotted || word.eq_ignore_ascii_case("localhost")
+    };
     let first = words.first()?;
-    let is_name = first == "localhost" || first.trim_end_matches('.').contains(['.', ':']);
-    if !is_name && !is_port(&first) {
+    let is_flag = |word: &String| FLAGS.contains(&word.as_str());
+    let has_flag = words.get(1).is_some_and(is_flag);
+    let len = 2 + usize::from(has_flag);
+    let (host, port) = match words.get(len - 1) {
+        Some(second) if has_flag && is_port(&first) && is_name(second) => (second, Some(first)),
+        second => (first, second),
+    };
+    if !is_name(host) && !is_port(&first) {
         return None;
     }
-    let is_flag = |word: &String| ["--port", "-p"].contains(&word.as_str());
-    let len = 2 + usize::from(words.get(1).is_some_and(is_flag)); // `127.0.0.1 --port 9999`
-    let port = words.get(len - 1).filter(is_port);
-    let joined = port.map(|port| match is_host(first) {
-        true => (format!("{first}:{port}"), len),
-        false => (format!("[{first}]:{port}"), len), // parses only if it is an IPv6 address
+    let joined = port.filter(is_port).map(|port| match is_host(host) {
+        true => (format!("{host}:{port}"), len),
+        false => (format!("[{host}]:{port}"), len), // parses only if it is an IPv6 address
     });
     let mut addresses = joined.into_iter().chain([(first.clone(), 1)]);
     addresses.find(|(address, _)| address.parse::<Address>().is_ok())

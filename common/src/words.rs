@@ -26,11 +26,6 @@ pub fn with_action(action: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot {action}: {reason}"))
 }
 
-/// Returns an error in the form that the servers send. Over TCP, it is a line.
-pub fn error_reply(reason: &str) -> String {
-    format!("error: {reason}")
-}
-
 /// Returns the command that runs this program, through cargo if cargo started it.
 pub fn command_line(program: &str) -> String {
     match env::var_os("CARGO") {

@@ -173,12 +173,7 @@ impl Exchange {
 
     /// Reads what to send next, or nothing at the end of the input.
     fn read_piece(&self, input: &mut impl BufRead, piece: &mut Vec<u8>) -> io::Result<()> {
-        let arrived = loop {
-            match input.fill_buf() {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                result => break result?.len(),
-            }
-        };
+        let arrived = input.fill_buf()?.len();
         let len = match self.options.cut.map(NonZeroUsize::get) {
             Some(cut) if io::stdin().is_terminal() => cut.min(arrived), // does not wait for more
             Some(cut) => cut,

@@ -6,12 +6,12 @@
 //! to the last message for the reply to this one.
 
 use std::error::Error;
-use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, Interrupted};
+use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, Interrupted, TimedOut};
 use std::io::{self, BufRead, Read};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use common::addr::{Address, DEFAULT_ADDRESS, NO_SERVER_HINT, hint, reachable};
+use common::addr::{Address, DEFAULT_ADDRESS, hint, try_all};
 use common::report::{print_error, print_reply};
 use common::timeout::{is_timeout, parse_timeout, socket_timeout};
 use common::trace::Trace;
@@ -19,9 +19,6 @@ use common::usage::address_note;
 use common::words::{error_message, plural, with_action};
 
 use crate::datagram::BUFFER_LEN;
-
-/// Maximum number of bytes to read of a line. A longer line would not fit in a datagram.
-const MAX_LEN: u64 = BUFFER_LEN as u64;
 
 /// Options of the client.
 #[derive(Debug, clap::Args)]
@@ -80,8 +77,9 @@ impl Client<'_> {
         }
         let (mut input, mut line, mut failed) = (io::stdin().lock(), Vec::new(), 0);
         loop {
-            // An unlimited read could fill the memory.
-            let read = input.by_ref().take(MAX_LEN).read_until(b'\n', &mut line);
+            // A longer line does not fit in a datagram, and could fill the memory.
+            let mut limited = input.by_ref().take(BUFFER_LEN as u64);
+            let read = limited.read_until(b'\n', &mut line);
             if read.map_err(|error| with_action("read the input", &error))? == 0 {
                 break;
             }
@@ -105,22 +103,13 @@ impl Client<'_> {
     }
 
     /// Sends a message until a reply arrives, and returns it. Tries every address of the server.
-    fn request(&mut self, message: &[u8]) -> Result<Vec<u8>, String> {
-        let mut telling = None;
-        for server in self.servers.clone() {
-            match self.request_from(reachable(server), message) {
-                Ok(reply) => return Ok(reply),
-                Err(error) if telling.is_none() || error.ends_with(NO_SERVER_HINT) => {
-                    telling = Some(error);
-                }
-                Err(_) => {} // for example, the machine has only IPv4
-            }
-        }
-        Err(telling.unwrap_or_else(|| "the name has no address".to_owned()))
+    fn request(&mut self, message: &[u8]) -> io::Result<Vec<u8>> {
+        let servers = self.servers.clone();
+        try_all(&servers, |server| self.request_from(server, message))
     }
 
-    fn request_from(&mut self, server: SocketAddr, message: &[u8]) -> Result<Vec<u8>, String> {
-        let explain = |error: io::Error| explain(server, message, &error);
+    fn request_from(&mut self, server: SocketAddr, message: &[u8]) -> io::Result<Vec<u8>> {
+        let explain = |error: io::Error| explain(server, &error);
         let socket = self.last_socket.insert(connect(server).map_err(explain)?);
         let (started, mut timeout) = (Instant::now(), self.options.timeout);
         for _ in 0..=self.options.retries {
@@ -134,10 +123,11 @@ impl Client<'_> {
         }
         let times = plural(u64::from(self.options.retries) + 1, "time");
         let seconds = started.elapsed().as_secs_f64();
-        Err(format!(
+        let sentence = format!(
             "no reply from {server}: sent {times}, waited {seconds:.1} s in all\n\
              is it running there? a server on 0.0.0.0 may reply from another address"
-        ))
+        );
+        Err(io::Error::new(TimedOut, sentence))
     }
 }
 
@@ -146,7 +136,7 @@ pub(crate) fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
     let is_v4 = server.is_ipv4();
     let socket = UdpSocket::bind(if is_v4 { "0.0.0.0:0" } else { "[::]:0" })?;
     socket.connect(server)?;
-    match socket.local_addr()? == server {
+    match socket.local_addr()? == socket.peer_addr()? {
         true => Err(ConnectionRefused.into()),
         false => Ok(socket),
     }
@@ -166,14 +156,18 @@ fn receive(socket: &UdpSocket, timeout: Duration) -> io::Result<Option<Vec<u8>>>
     }
 }
 
-/// Returns the message for an error. Windows reports a closed port as `reset`, others as `refused`.
-fn explain(server: SocketAddr, message: &[u8], error: &io::Error) -> String {
-    if matches!(error.kind(), ConnectionRefused | ConnectionReset) {
-        return format!("no reply from {server}: its port is closed\n{NO_SERVER_HINT}");
-    }
-    let (len, reason) = (plural(message.len() as u64, "byte"), error_message(error));
-    let hint = hint("connect to", error.kind(), server.port());
-    format!("cannot send {len} to {server}: {reason}{hint}")
+/// Explains an error. Windows reports a closed port as `reset`, others as `refused`.
+fn explain(server: SocketAddr, error: &io::Error) -> io::Error {
+    let kind = match error.kind() {
+        ConnectionReset => ConnectionRefused,
+        kind => kind,
+    };
+    let hint = hint("connect to", kind, server.port());
+    let sentence = match kind {
+        ConnectionRefused => format!("no reply from {server}: its port is closed{hint}"),
+        _ => format!("cannot send to {server}: {}{hint}", error_message(error)),
+    };
+    io::Error::new(kind, sentence)
 }
 
 fn print(reply: &[u8]) -> io::Result<()> {

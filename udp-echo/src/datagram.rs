@@ -10,7 +10,7 @@ use common::framing::FramingError;
 use common::report::Report;
 use common::shutdown::Shutdown;
 use common::timeout::is_timeout;
-use common::words::{error_reply, plural};
+use common::words::plural;
 
 /// Length of the buffer, longer than any datagram, because `recv_from` discards what does not fit.
 pub const BUFFER_LEN: usize = 65_536;
@@ -112,7 +112,7 @@ impl<'a> Datagrams<'a> {
         let report = self.report;
         let sent = match answer {
             Answer::Nothing => return self.ignore(peer, "it begins as a reply does"),
-            Answer::Error(error) => self.send(error_reply(&error.to_string()).as_bytes(), peer),
+            Answer::Error(error) => self.send(format!("error: {error}").as_bytes(), peer),
             Answer::Echo => {
                 report.record(1, len as u64);
                 self.send(reply, peer)
@@ -134,14 +134,10 @@ impl<'a> Datagrams<'a> {
         match self.socket.send_to(reply, peer) {
             Err(error) if error.raw_os_error() == Some(EMSGSIZE) => {
                 let len = plural(reply.len() as u64, "byte");
-                let reason = format!("reply of {len} does not fit in one datagram");
-                self.send(error_reply(&reason).as_bytes(), peer)
+                let error = format!("error: reply of {len} does not fit in one datagram");
+                self.send(error.as_bytes(), peer)
             }
-            Ok(sent) => {
-                self.report.trace.bytes(peer, "sendto", reply);
-                Ok(sent)
-            }
-            failed => failed,
+            sent => sent.inspect(|_| self.report.trace.bytes(peer, "sendto", reply)),
         }
     }
 }
@@ -150,7 +146,9 @@ impl<'a> Datagrams<'a> {
 pub(crate) fn reaches(address: SocketAddr, bound: SocketAddr) -> bool {
     let [ip, own] = [address, bound].map(|address| address.ip().to_canonical());
     // On a wildcard address, each address of this machine is ours: it can be bound.
-    let is_ours = || own.is_unspecified() && UdpSocket::bind((ip, 0)).is_ok();
+    let mut local = address; // with its scope, which a link-local address needs
+    local.set_port(0);
+    let is_ours = || own.is_unspecified() && UdpSocket::bind(local).is_ok();
     address.port() == bound.port() && (ip == own || is_ours())
 }
 

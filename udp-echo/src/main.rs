@@ -6,6 +6,7 @@ use std::io;
 use std::process::{self, ExitCode};
 
 use clap::{Parser, Subcommand};
+use common::addr::reachable;
 use common::report::Report;
 use common::usage::{self, ServerArgs};
 use udp_echo::{client, relay, server};
@@ -52,7 +53,7 @@ fn run_server(args: &ServerArgs<server::Options>) -> Result<(), Box<dyn Error>> 
 
 fn run_relay(options: &relay::Options) -> Result<(), Box<dyn Error>> {
     let (socket, server) = (options.address.bind_udp()?, options.to.resolve()?);
-    let server = *server.first().ok_or("the name has no address")?;
+    let server = reachable(*server.first().ok_or("the name has no address")?);
     let verbosity = options.verbosity;
     let report = Report::new(PROGRAM, false, verbosity, io::stdout(), io::stderr())?;
     usage::run_server(report, process::exit, |shutdown, report| {

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use common::addr::{Address, reachable};
+use common::addr::Address;
 use common::report::{Report, Verbosity};
 use common::shutdown::Shutdown;
 use common::timeout::is_timeout;
@@ -57,6 +57,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// gives a process. The next client replaces the oldest.
 const MAX_CLIENTS: usize = 200;
 
+/// Maximum number of datagrams on their way. Like a router, the relay drops what is too much.
+const MAX_WAITING: usize = 1_000;
+
 /// Relays datagrams until a shutdown request.
 ///
 /// # Errors
@@ -71,7 +74,7 @@ pub fn run(
 ) -> io::Result<()> {
     socket.set_read_timeout(Some(POLL_INTERVAL))?;
     let address = socket.local_addr()?;
-    if reaches(reachable(server), address) {
+    if reaches(server, address) {
         let reason = format!("cannot relay to {server}: this is the relay's own address");
         return Err(io::Error::other(reason));
     }
@@ -165,7 +168,8 @@ impl Relay<'_> {
     fn carry(&mut self, datagram: &[u8], client: SocketAddr, to_server: bool) {
         let options = self.options;
         let mut due = Instant::now() + Duration::from_millis(options.delay.into());
-        let (fate, copies) = if self.happens(options.drop, to_server) {
+        let is_full = self.waiting.len() >= MAX_WAITING;
+        let (fate, copies) = if is_full || self.happens(options.drop, to_server) {
             ("dropped", 0)
         } else if self.happens(options.duplicate, to_server) {
             ("duplicated", 2)

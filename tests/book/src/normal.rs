@@ -18,7 +18,7 @@ impl Normal {
     pub fn new(port: u16) -> Self {
         Normal {
             port: regex(&format!(r"\b{port}\b")),
-            peers: vec!["12345".to_owned()],
+            peers: ["12345", "12346"].map(String::from).to_vec(), // the server's and the relay's
             milliseconds: 0,
             lines_of_frame: 0,
             is_foreign_frame: false,
@@ -71,8 +71,8 @@ impl Normal {
             self.peers.len() - 1
         });
         match index {
-            0 => port.to_owned(),
-            index => (50_000 + index).to_string(),
+            0 | 1 => port.to_owned(),
+            index => (49_999 + index).to_string(),
         }
     }
 }

@@ -239,6 +239,16 @@ impl Process {
         rustix::process::kill_process(id, signal).expect("the process has not ended");
     }
 
+    /// Presses Ctrl-Z, and types `fg`.
+    #[cfg(unix)]
+    pub fn suspend_and_resume(&self) {
+        use rustix::process::{Pid, WaitOptions, waitpid};
+        self.signal(Signal::STOP);
+        let id = Some(Pid::from_child(&self.child));
+        waitpid(id, WaitOptions::UNTRACED).expect("the process has not ended");
+        self.signal(Signal::CONT);
+    }
+
     /// Presses Ctrl-C, and waits for the end.
     #[cfg(unix)]
     pub fn interrupt(&mut self) -> End {

@@ -130,6 +130,14 @@ fn wildcard_udp_server_prints_hint() {
 }
 
 #[test]
+fn silent_server_is_no_closed_port() {
+    let server = Server::start("udp-echo");
+    let line = format!("udp-echo client -a localhost:{}", server.address.port());
+    let error = run(line + " --retries 0 --timeout 0.1 error: x", "").failure(1);
+    assert_contains(&error, &["127.0.0.1", "sent 1 time"]);
+}
+
+#[test]
 fn address_among_words_is_sent_with_note() {
     for program in PROGRAMS {
         let server = Server::start(program);
@@ -163,7 +171,8 @@ fn suggested(line: String) -> String {
 #[test]
 fn misplaced_word_gets_command_that_works() {
     let to_server = "PORT|127.0.0.1:PORT|127.0.0.1 PORT|--port PORT|--port=PORT|-pPORT|server PORT|\
-                     -q PORT|-a 127.0.0.1 PORT|-a 127.0.0.1 -p PORT|127.0.0.1 --port PORT";
+                     -q PORT|-a 127.0.0.1 PORT|-a 127.0.0.1 -p PORT|127.0.0.1 --port PORT|\
+                     --port PORT --host 127.0.0.1|-p PORT -a localhost";
     let to_client = "-a :PORT client hi|--address=:PORT client hi|client --port=PORT hi|\
                      -a:PORT client hi|127.0.0.1 PORT client hi|--timeout 3 PORT client hi";
     in_parallel(PROGRAMS, |program| {
@@ -180,6 +189,13 @@ fn misplaced_word_gets_command_that_works() {
             assert_eq!(end.success(), format!("{PREFIX}hi\n"), "{program} {words}");
         }
     });
+    for line in [
+        "relay -a :0 --to 127.0.0.1 9999",
+        "-a :0 --to localhost -p 9999 relay",
+    ] {
+        let relay = Server::spawn(suite::words(suggested(format!("udp-echo {line}"))));
+        assert_contains(&relay.wait_for("relaying"), &["127.0.0.1:9999"]);
+    }
 }
 
 #[test]

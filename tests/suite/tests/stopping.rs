@@ -19,14 +19,38 @@ pub fn assert_stopped(end: &End, summary: &str) {
 
 /// Connects a client that sends until all buffers are full, and never reads.
 pub fn connect_never_reader(server: &Server) -> TcpStream {
-    let mut stream = connect(server.address);
-    let (patience, mut stalls) = (Duration::from_millis(300), 0);
+    let stream = connect(server.address);
+    fill_buffers(&stream);
+    stream
+}
+
+/// Sends until all buffers are full, and returns the number of bytes.
+fn fill_buffers(mut stream: &TcpStream) -> usize {
+    let (patience, mut stalls, mut sent) = (Duration::from_millis(300), 0, 0);
     stream.set_write_timeout(Some(patience)).unwrap();
     while stalls < 2 {
         // One write may time out because the kernel drops and resends what finds no place.
-        stalls = stream.write(&[b'x'; 65_536]).map_or(stalls + 1, |_| 0);
+        match stream.write(&[b'x'; 65_536]) {
+            Ok(len) => (stalls, sent) = (0, sent + len),
+            Err(_) => stalls += 1,
+        }
     }
-    stream
+    sent
+}
+
+#[test]
+fn suspended_server_keeps_its_clients() {
+    let server = Server::start("threaded-echo --framing raw");
+    let mut client = connect(server.address);
+    let (mut sent, mut part) = (0, vec![0; 1 << 20]);
+    for _ in 0..4 {
+        sent += fill_buffers(&client); // until the server waits in `send`
+        server.suspend_and_resume();
+        client.read_exact(&mut part).unwrap();
+        sent -= part.len();
+    }
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_to_end(&client).len(), sent);
 }
 
 #[test]
