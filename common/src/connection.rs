@@ -205,6 +205,7 @@ impl Drop for Connection<'_> {
         if self.has_error {
             // If both directions were shut down, Linux would reply to more data with a reset.
             self.shared.shutdown.unregister_stream(&self.stream);
+            self.trace().call(self.peer, "shutdown");
             let _ = self.stream.shutdown(net::Shutdown::Write);
         }
         if self.has_error || self.is_shutting_down() && is_sending {

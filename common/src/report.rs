@@ -221,16 +221,16 @@ pub fn print_error(program: &str, error: impl Display) {
     let _ = io::stderr().write_all(line.as_bytes()); // stderr may be closed
 }
 
-/// Prints a reply on stdout.
+/// Prints a reply or a chart on stdout.
 ///
 /// # Errors
 ///
 /// Returns an error if stdout is full or closed. If it is closed, the system's error is unchanged.
-pub fn print_reply(bytes: &[u8]) -> io::Result<()> {
+pub fn print_stdout(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout();
     let printed = stdout.write_all(bytes).and_then(|()| stdout.flush());
     printed.map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => error,
-        _ => with_action("print the reply", &error),
+        _ => with_action("write to stdout", &error),
     })
 }

@@ -85,9 +85,8 @@ fn explain<Cli: Parser>(program: &str, error: &clap::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Returns the command that the user probably meant, or `None`. `12345`, `127.0.0.1 12345` and
-/// `--port 12345` become `--address …`, and `-a :9999 client hi` becomes
-/// `client --address :9999 hi`.
+/// Returns the command that the user probably meant, or `None`. `--port 12345` and `12345` become
+/// `--address 12345`, and `-a :9999 client hi` becomes `client --address :9999 hi`.
 fn correct<Cli: Parser>(program: &str, words: Vec<String>) -> Option<String> {
     let command = Cli::command().no_binary_name(true);
     let is_command = |word: &String| command.find_subcommand(word).is_some();

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::addr::{Address, DEFAULT_ADDRESS};
 use common::framing::Framing;
-use common::report::{print_error, print_reply};
+use common::report::{print_error, print_stdout};
 use common::timeout::{is_timeout, parse_timeout};
 use common::trace::Trace;
 use common::usage::address_note;
@@ -86,19 +86,17 @@ fn exchange(options: &Options, trace: &Trace) -> Result<(), Box<dyn Error>> {
     let received = exchange.receive();
     let sent = sent.recv_timeout(POLL_INTERVAL); // its last lines belong before `close`
     trace.call(server, "close");
-    let end = received?;
-    let is_message = !options.message.is_empty();
-    if is_message && !end.is_empty() && !end.ends_with(b"\n") {
-        print_reply(b"\n")?; // so that the shell's prompt starts on a new line
+    let last = received?;
+    let has_reply = last.is_some() && !options.message.is_empty();
+    if has_reply && last != Some(b'\n') {
+        print_stdout(b"\n")?; // so that the shell's prompt starts on a new line
     }
-    let has_error = end.windows(7).any(|bytes| bytes == b"error: ");
     match sent {
-        // A server that is full replies before it reads.
-        _ if is_message && !end.is_empty() => Ok(()),
-        Ok(Ok(sent)) if sent > 0 && end.is_empty() => {
+        _ if has_reply => Ok(()), // a server that is full replies before it reads
+        Ok(Ok(sent)) if sent > 0 && last.is_none() => {
             Err(format!("{server} closed the connection without a reply").into())
         }
-        Ok(Ok(_)) if has_error || exchange.is_answered(&lock(&exchange.due)) => Ok(()),
+        Ok(Ok(_)) if exchange.is_answered(&lock(&exchange.due)) => Ok(()),
         Ok(Ok(_)) => Err(format!("{server} closed the connection before it replied to all").into()),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(format!("{server} closed the connection before everything was sent").into()),
@@ -183,15 +181,15 @@ impl Exchange {
         input.take(len as u64).read_to_end(piece).map(drop)
     }
 
-    /// Prints what arrives until the end of the stream, and returns the last bytes of it.
-    fn receive(&self) -> Result<Vec<u8>, Box<dyn Error>> {
-        let (mut buffer, mut end) = (vec![0; 65_536], Vec::new());
+    /// Prints what arrives until the end of the stream, and returns the last byte of it.
+    fn receive(&self) -> Result<Option<u8>, Box<dyn Error>> {
+        let (mut buffer, mut last) = (vec![0; 65_536], None);
         let action = format!("receive from {}", self.options.address);
         loop {
             let received = match (&self.stream).read(&mut buffer) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if is_timeout(&error) => {
-                    self.check_timeout()?;
+                    self.check_timeout(last.is_none())?;
                     continue;
                 }
                 Err(error) => return Err(with_action(&action, &error).into()),
@@ -199,11 +197,10 @@ impl Exchange {
             };
             self.trace.bytes(&self.options.address, "recv", received);
             if received.is_empty() {
-                return Ok(end);
+                return Ok(last);
             }
-            end.extend_from_slice(received);
-            end.drain(..end.len().saturating_sub(MAX_ERROR_LEN));
-            print_reply(received)?;
+            last = received.last().copied();
+            print_stdout(received)?;
             self.count(received, -1);
         }
     }
@@ -227,7 +224,7 @@ impl Exchange {
         due.lines <= 0 && (self.options.framing == Framing::Line || due.bytes <= 0)
     }
 
-    fn check_timeout(&self) -> Result<(), String> {
+    fn check_timeout(&self, is_first: bool) -> Result<(), String> {
         let (due, timeout) = (lock(&self.due), self.options.timeout);
         let pause = self.options.cut.map_or(0, |_| self.options.pause);
         let limit = timeout + Duration::from_millis(pause.into());
@@ -239,12 +236,12 @@ impl Exchange {
             false => "reply",
         };
         let (server, seconds) = (&self.options.address, timeout.as_secs_f64());
+        let hint = match is_first {
+            true => "\nthe server may be serving another client: --timeout 60 waits longer",
+            false => "", // it serves this client
+        };
         Err(format!(
-            "no {what} from {server}: nothing has arrived for {seconds} s\n\
-             the server may be serving another client: --timeout 60 waits longer"
+            "no {what} from {server}: nothing has arrived for {seconds} s{hint}"
         ))
     }
 }
-
-/// Maximum length of an error reply, after which a server may close without further replies.
-const MAX_ERROR_LEN: usize = 200;

@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::addr::{Address, DEFAULT_ADDRESS};
+use common::report::print_stdout;
 use common::timeout::{is_timeout, parse_timeout, socket_timeout};
 use common::trace::{Trace, escape_bytes};
 use common::words::{error_message, plural, with_action};
@@ -89,12 +90,12 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let (server, pause) = (&options.address, options.pause);
     let clients = plural(options.clients as u64, "client");
     let title = format!("{clients} at {server}, {messages} each, {pause} ms apart");
-    let _ = writeln!(io::stdout(), "{title}\n{}", text_chart(&timelines)); // stdout may be closed
     if let Some(file) = &options.svg {
         let action = format!("write {}", file.display());
         let saved = fs::write(file, svg_chart(&timelines, &title));
         saved.map_err(|error| with_action(&action, &error))?;
     }
+    print_stdout(format!("{title}\n{}\n", text_chart(&timelines)).as_bytes())?;
     let failed = plural(errors.len() as u64, "client");
     match errors[..] {
         [] => Ok(()),
@@ -122,26 +123,22 @@ fn run_clients(options: &Options, trace: &Trace) -> io::Result<Vec<ClientTimelin
             let thread = thread::Builder::new().spawn_scoped(scope, client);
             thread.map_err(|error| with_action("start a thread", &error))?;
         }
+        let _ = sender.send(()); // for a bar without a reply
         drop(sender); // the loop below ends when the last client drops its clone
-        show_progress(0, all);
-        for (count, ()) in (1..).zip(replies) {
-            show_progress(count, all);
+        let has_bar = io::stderr().is_terminal() && !options.trace; // not between its lines
+        for (count, ()) in (0..).zip(replies) {
+            let bar = "#".repeat(count * 40 / all);
+            if has_bar {
+                let _ = write!(io::stderr(), "\r{bar:.<40} {count}/{all} replies");
+            }
         }
-        if io::stderr().is_terminal() {
+        if has_bar {
             let _ = writeln!(io::stderr()); // ends the line of the bar
         }
         Ok::<_, io::Error>(())
     })?;
     timelines.sort_by_key(|client| (client.first_reply.is_none(), client.first_reply));
     Ok(timelines)
-}
-
-fn show_progress(replies: usize, all: usize) {
-    let mut stderr = io::stderr();
-    if stderr.is_terminal() {
-        let bar = "#".repeat(replies * 40 / all);
-        let _ = write!(stderr, "\r{bar:.<40} {replies}/{all} replies");
-    }
 }
 
 /// Runs one client, from its connection to its last reply.
@@ -160,13 +157,12 @@ fn run_client(
             thread::sleep(Duration::from_millis(options.pause.into())); // --pause asks for this
         }
         let message = format!("message {turn} of client {number}\n");
-        trace.bytes(&name, "send", message.as_bytes());
-        let reply = request(&mut stream, message.as_bytes(), timeout);
-        let reply = reply.map_err(|error| match is_timeout(&error) {
+        let traced = |call: &str, bytes: &[u8]| trace.bytes(&name, call, bytes);
+        let replied_to = request(&mut stream, message.as_bytes(), timeout, traced);
+        replied_to.map_err(|error| match is_timeout(&error) {
             true => format!("no reply from {server} for {} s", timeout.as_secs_f64()),
             false => format!("{server}: {}", error_message(&error)),
         })?;
-        trace.bytes(&name, "recv", &reply);
         replied();
     }
     trace.call(&name, "close");
@@ -176,11 +172,17 @@ fn run_client(
 /// Maximum length of a reply, so that a server that never stops sending cannot fill the memory.
 const MAX_REPLY_LEN: usize = 65_536;
 
-/// Sends a message, and returns the reply, which ends with the message and may arrive in pieces.
-fn request(stream: &mut TcpStream, message: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
+/// Sends a message, and receives the reply, which ends with the message and may arrive in pieces.
+fn request(
+    stream: &mut TcpStream,
+    message: &[u8],
+    timeout: Duration,
+    traced: impl Fn(&str, &[u8]),
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(socket_timeout(timeout))?;
     stream.set_write_timeout(socket_timeout(timeout))?;
+    traced("send", message);
     stream.write_all(message)?;
     let (mut reply, mut buffer) = (Vec::new(), [0; 1024]);
     while !reply.ends_with(message) {
@@ -189,14 +191,17 @@ fn request(stream: &mut TcpStream, message: &[u8], timeout: Duration) -> io::Res
             let reason = format!("the server sent another reply: {start}");
             return Err(io::Error::other(reason));
         }
-        match stream.read(&mut buffer) {
-            Ok(0) => return Err(io::Error::other("the server closed the connection")),
-            Ok(len) => reply.extend_from_slice(&buffer[..len]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        let received = match stream.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => &buffer[..result?],
+        };
+        traced("recv", received);
+        if received.is_empty() {
+            return Err(io::Error::other("the server closed the connection"));
         }
+        reply.extend_from_slice(received);
     }
-    Ok(reply)
+    Ok(())
 }
 
 /// Returns the time when the last client finished. It is never zero, so callers can divide by it.

@@ -12,7 +12,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use common::addr::{Address, DEFAULT_ADDRESS, hint, try_all};
-use common::report::{print_error, print_reply};
+use common::report::{print_error, print_stdout};
 use common::timeout::{is_timeout, parse_timeout, socket_timeout};
 use common::trace::Trace;
 use common::usage::address_note;
@@ -171,5 +171,5 @@ fn explain(server: SocketAddr, error: &io::Error) -> io::Error {
 }
 
 fn print(reply: &[u8]) -> io::Result<()> {
-    print_reply(&[reply, b"\n"].concat())
+    print_stdout(&[reply, b"\n"].concat())
 }

@@ -181,7 +181,23 @@ fn client_waits_for_every_reply_it_is_due() {
     client.type_text("two\n").unwrap();
     stream.write_all(b"one\n").unwrap();
     assert_eq!(client.line(), "one");
-    client.end().failure(1);
+    let error = client.end().failure(1);
+    assert!(!error.contains("another client"), "it was served: {error}");
+}
+
+#[test]
+fn lost_reply_is_no_success() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let line = format!("tcp-echo client -a {}", server.local_addr().unwrap());
+    let mut client = Process::spawn(words(line));
+    client.type_text("error: disk full\n".repeat(2)).unwrap();
+    client.end_input();
+    let (mut stream, _) = server.accept().unwrap();
+    assert_eq!(read_to_end(&stream).lines().count(), 2);
+    stream.write_all(b"error: disk full\n").unwrap();
+    drop(stream);
+    assert_eq!(client.line(), "error: disk full");
+    assert_contains(&client.end().failure(1), &["before it replied to all"]);
 }
 
 #[test]

@@ -237,6 +237,21 @@ fn empty_message_is_wrong_usage_over_tcp() {
 }
 
 #[test]
+fn traced_swarm_shows_wrong_reply() {
+    let server = Server::start("threaded-echo --workers 1 --queue 0");
+    let first = suite::connect(server.address);
+    suite::request(&first, "hi");
+    let line = format!(
+        "threaded-echo swarm --clients 1 --trace -a {}",
+        server.address
+    );
+    assert_contains(
+        &run(line, "").failure(1),
+        &["recv 39 bytes: 65 72 72 6f 72"],
+    );
+}
+
+#[test]
 fn swarm_at_tcp_echo_draws_staircase() {
     let server = Server::start("tcp-echo --quiet");
     let line = format!("threaded-echo swarm -a {}", server.address);
