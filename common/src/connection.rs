@@ -199,7 +199,6 @@ impl Drop for Connection<'_> {
             self.close_with_error(SERVER_IS_FULL);
         }
         self.permit = None; // before the close, because the client may reconnect immediately
-        self.trace().call(self.peer, "close");
         let is_recent = |received: Instant| received.elapsed() <= QUIET_PERIOD;
         let is_sending = self.last_received.is_some_and(is_recent);
         if self.has_error {
@@ -208,6 +207,7 @@ impl Drop for Connection<'_> {
             self.trace().call(self.peer, "shutdown");
             let _ = self.stream.shutdown(net::Shutdown::Write);
         }
+        self.trace().call(self.peer, "close");
         if self.has_error || self.is_shutting_down() && is_sending {
             self.shared.lingering.close(Arc::clone(&self.stream));
         }

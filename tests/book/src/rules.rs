@@ -6,6 +6,7 @@ use std::path::Path;
 
 use similar::TextDiff;
 use suite::root;
+use unicode_width::UnicodeWidthStr;
 
 use crate::page::{Page, Piece, Printed, asked, pairs, regex};
 use crate::{run_programs, update};
@@ -247,7 +248,7 @@ fn wrong_block(page: &Page, info: &str, piece: &Piece<'_>) -> Vec<String> {
         wrong.push(format!("{} lines, more than {most}", body.len()));
     }
     for line in body {
-        if line.chars().count() > columns {
+        if line.width() > columns {
             wrong.push(format!("more than {columns} columns: {line}"));
         }
         let typed = all(r"^(?:\d │ )?\$ (.*)", line).pop();
