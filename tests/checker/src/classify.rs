@@ -1,7 +1,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use common::trace::escape;
+use common::trace::{escape, escape_bytes};
 use encoding_rs::EUC_KR;
 
 use crate::client::{CheckContext, Client, QUIET_PERIOD, is_timeout};
@@ -101,17 +101,21 @@ fn compare(context: &CheckContext<'_>, message: &[u8], actual: &[u8]) -> Found<b
     let expected = context.echo(message).simplest();
     let text = actual.trim_ascii_end();
     let before = text.strip_suffix(message.trim_ascii_end());
+    let is_part = actual.starts_with(prefix) || prefix.starts_with(actual);
+    let is_begun = is_part && !prefix.is_empty();
     let sentences = match before {
         _ if actual.is_empty() => vec![words("class.ended")],
-        _ if !prefix.is_empty() && actual.starts_with(prefix) || before == Some(prefix) => {
-            return Ok(actual == expected);
-        }
+        _ if before == Some(prefix) || is_begun => return Ok(actual == expected),
         Some(b"") => vec![words("class.no-prefix")],
         Some(before) => other_prefix(prefix, before),
         None => match encoding_clue(&expected, actual) {
             Some(clue) => vec![words("class.wrong-encoding"), clue],
+            None if std::str::from_utf8(actual).is_err() => other_prefix(prefix, actual),
             // What a plain echo does to the text, the checks say.
             None if prefix.is_empty() => return Ok(false),
+            None if context.program.is_some() => {
+                vec![words("class.other-reply").with(quote(actual))]
+            }
             None => vec![words("class.something-else").with(quote(actual))],
         },
     };
@@ -124,7 +128,9 @@ fn compare(context: &CheckContext<'_>, message: &[u8], actual: &[u8]) -> Found<b
 }
 
 fn other_prefix(prefix: &[u8], actual: &[u8]) -> Vec<Words> {
-    let mut advice = words("class.give-prefix").with(quote(actual));
+    let is_typeable = escape_bytes(actual).as_bytes() == actual;
+    let key = ["class.change-prefix", "class.give-prefix"][usize::from(is_typeable)];
+    let mut advice = words(key).with(quote(actual));
     let mut what = words("class.other-prefix");
     if let Some(clue) = encoding_clue(prefix, actual) {
         (what, advice) = (words("class.wrong-encoding"), clue);

@@ -22,7 +22,7 @@ pub struct CheckContext<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) address: SocketAddr,
     /// The program under test, if it was started for this check.
-    program: Option<&'a Program>,
+    pub(crate) program: Option<&'a Program>,
     /// When the check has lasted too long, whatever progress it makes.
     deadline: Cell<Instant>,
     /// Whether the server has accepted a connection; over UDP, whether it has not refused a datagram.
@@ -199,15 +199,21 @@ impl<'a> CheckContext<'a> {
         }
     }
 
-    /// Returns a text as one message: with a line ending in line framing, and as a datagram not
-    /// beginning with the prefix, since a good server does not reply to that.
+    /// Returns a text as one message: with a line ending in line framing, as a datagram not
+    /// beginning with the prefix, since a good server does not reply to that, and as chunks not
+    /// ending with a character that could be the beginning of another prefix.
     pub(crate) fn message(&self, text: impl AsRef<[u8]>) -> Vec<u8> {
         let (spec, text) = (self.spec, text.as_ref());
         let prefix = spec.prefix().as_bytes();
         let is_guarded = !spec.is_stream() && !prefix.is_empty() && text.starts_with(prefix);
         let before = if is_guarded { spec.filler() } else { "" };
-        let is_unended = spec.is_lines() && !text.ends_with(b"\n");
-        let after = if is_unended { "\n" } else { "" };
+        let first = spec.prefix().chars().next().map(String::from);
+        let is_ambiguous = first.is_some_and(|first| text.ends_with(first.as_bytes()));
+        let after = match spec.is_lines() {
+            true if !text.ends_with(b"\n") => "\n",
+            false if spec.is_stream() && is_ambiguous => spec.filler(),
+            _ => "",
+        };
         [before.as_bytes(), text, after.as_bytes()].concat()
     }
 
@@ -406,7 +412,9 @@ impl Client<'_> {
         });
         let mut replies = self.context.replies.borrow_mut();
         replies.push((self.number, actual));
-        self.sent.clear();
+        if !reply.open {
+            self.sent.clear();
+        }
         Ok(longest)
     }
 
@@ -482,8 +490,9 @@ impl Client<'_> {
         let is_dropped = text.is_empty() && !sentence.is_empty();
         let mut marks = ["\u{fffd}", "\\x", "?", good].into_iter();
         let is_echo = marks.any(|mark| !mark.is_empty() && text.starts_with(mark.as_bytes()));
-        if is_echo || is_dropped || std::str::from_utf8(text).is_err() {
-            let is_bad = std::str::from_utf8(&self.sent).is_err();
+        let is_bad = std::str::from_utf8(&self.sent).is_err();
+        let is_worded = is_bad && text.contains(&b' '); // no blank was sent with bad bytes
+        if is_echo && !is_worded || is_dropped || std::str::from_utf8(text).is_err() {
             let mut failure = self.failure(expected, literal(quote(&sentence)));
             failure.clue = is_bad.then(|| (words("clue.bad-bytes-echoed"), Some("bad-bytes")));
             return Err(failure.into());
@@ -495,7 +504,7 @@ impl Client<'_> {
         Ok(!is_closed)
     }
 
-    /// Receives up to a line ending, the end of the stream, or a moment of silence.
+    /// Receives up to a line ending, the next reply, the end of the stream, or a moment of silence.
     fn receive_sentence(&mut self, expected: &Words) -> Checked<Vec<u8>> {
         let mut sentence = Vec::new();
         loop {
@@ -508,8 +517,11 @@ impl Client<'_> {
                 }
                 _ => return Ok(sentence),
             }
-            if let Some(end) = sentence.iter().position(|byte| *byte == b'\n') {
-                self.pending = sentence.split_off(end + 1);
+            let prefix = self.context.spec.prefix().as_bytes();
+            let is_next = |at: &usize| !prefix.is_empty() && sentence[*at..].starts_with(prefix);
+            let is_end = |at: &usize| sentence[at - 1] == b'\n' || is_next(at);
+            if let Some(end) = (1..=sentence.len()).find(is_end) {
+                self.pending = sentence.split_off(end);
                 return Ok(sentence);
             }
             if !self.context.spec.is_stream() {

@@ -1,4 +1,5 @@
 use common::trace::{escape, escape_bytes};
+use encoding_rs::mem::decode_latin1;
 use encoding_rs::{EUC_KR, Encoding, UTF_16BE, UTF_16LE};
 use unicode_normalization::UnicodeNormalization;
 use unicode_width::UnicodeWidthStr;
@@ -153,7 +154,8 @@ pub(crate) fn encoding_clue(expected: &[u8], actual: &[u8]) -> Option<Words> {
     let Ok(text) = std::str::from_utf8(actual) else {
         let decode = Encoding::decode_without_bom_handling_and_without_replacement;
         let is_it = |(encoding, _): &(&'static Encoding, &str)| {
-            decode(encoding, actual).is_some_and(|text| text == expected)
+            let text = decode(encoding, actual).unwrap_or_default();
+            text.trim_start_matches('\u{feff}') == expected
         };
         let encodings = [
             (EUC_KR, "CP949"),
@@ -163,9 +165,22 @@ pub(crate) fn encoding_clue(expected: &[u8], actual: &[u8]) -> Option<Words> {
         let (_, name) = encodings.into_iter().find(is_it)?;
         return Some(words("clue.encoding").with(name));
     };
+    if text.strip_prefix('\u{feff}') == Some(expected) {
+        return Some(words("clue.byte-order-mark"));
+    }
     if text.contains('\u{a0}') && text.replace('\u{a0}', " ") == expected {
         return Some(words("clue.no-break-space").with(text.find('\u{a0}').unwrap_or(0)));
     }
-    let is_same = text != expected && text.nfc().eq(expected.nfc());
-    is_same.then(|| words("clue.normalization"))
+    let mut pairs = expected.char_indices().zip(text.chars());
+    let ((start, _), _) = pairs.find(|((_, right), other)| right != other)?;
+    if text.nfc().eq(expected.nfc()) {
+        return Some(words("clue.normalization"));
+    }
+    let bytes = &expected.as_bytes()[start..]; // the prefix may be right
+    let decoded = [
+        ("Latin-1", decode_latin1(bytes)),
+        ("CP949", EUC_KR.decode(bytes).0),
+    ];
+    let (name, _) = decoded.iter().find(|(_, other)| *other == text[start..])?;
+    Some(words("clue.decoded-as").with(name))
 }

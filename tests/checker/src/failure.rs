@@ -78,9 +78,12 @@ impl Failure {
         }
     }
 
-    /// Returns the trap that shows in the bytes, or else the one that the check looks for.
+    /// Returns the trap that shows in the bytes, or else the one that the check looks for. A server
+    /// that replies with other bytes has called `recv` again.
     pub(crate) fn trap(&self, check: &Check) -> Option<&'static str> {
-        self.clue.as_ref().map_or(check.trap(), |(_, trap)| *trap)
+        let is_shown = |trap: &&str| *trap != "one-shot" || self.difference.is_none();
+        let own = || check.trap().filter(is_shown);
+        self.clue.as_ref().map_or_else(own, |(_, trap)| *trap)
     }
 
     /// Returns `true` if no byte of a reply arrived, not even a wrong one.

@@ -24,7 +24,7 @@ pub struct Reply {
     places: Vec<Place>,
     wrong: bool,
     /// Whether anything may follow.
-    open: bool,
+    pub(crate) open: bool,
     /// Number of bytes that are right.
     matched: usize,
     /// The last of them.

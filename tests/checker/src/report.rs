@@ -126,7 +126,7 @@ impl Report {
         let clue = failure.clue.iter();
         let mut lines: Vec<_> = clue.map(|(words, _)| words.say(self.0)).collect();
         let has_ended = |program: &ProgramEnd| program.status.is_some();
-        let is_left = matches!(failure.symptom(), "silent" | "ended" | "reset");
+        let is_left = matches!(failure.symptom(), "refused" | "silent" | "ended" | "reset");
         if is_left && !failure.program.as_ref().is_some_and(has_ended) {
             lines.extend(failure.after.iter().map(|after| after.say(self.0)));
             let runs = failure.program.iter().map(|_| words("ui.program-runs"));
@@ -138,6 +138,8 @@ impl Report {
             lines.retain(|clue| *clue != sentence);
             lines.push(words("ui.trap").with(trap).with(sentence).say(self.0));
             page = format!("how-it-breaks.md#{trap}");
+        } else if check.trap().is_some() {
+            page = "how-it-breaks.md".to_owned(); // it is another trap than the check's
         }
         lines.push(words("ui.read").with(self.path(&page)).say(self.0));
         lines

@@ -36,6 +36,7 @@ pub fn run(
     let mut runner = Runner {
         target,
         on_event: &mut on_event,
+        address: target.address,
         skip: None,
         verdicts: Vec::new(),
     };
@@ -59,6 +60,8 @@ pub fn run(
 struct Runner<'a> {
     target: &'a Target,
     on_event: &'a mut dyn FnMut(Event<'_>),
+    /// Where the last attempt was made.
+    address: SocketAddr,
     /// Why the other checks are not tried.
     skip: Option<Words>,
     verdicts: Vec<Verdict>,
@@ -81,7 +84,7 @@ impl Runner<'_> {
         let mut found = match result {
             Ok(Ok(is_exact)) => return Ok(is_exact),
             Ok(Err(found)) => found,
-            Err(Problem::Failed(failure)) => unreachable(*failure, program.as_ref()),
+            Err(Problem::Failed(failure)) => self.unreachable(*failure, program.as_ref()),
             Err(Problem::NotRun(why)) => Classification::unreachable(why),
         };
         found.program = program;
@@ -90,6 +93,20 @@ impl Runner<'_> {
         }
         (self.on_event)(Event::Classified(&found));
         Ok(false)
+    }
+
+    /// Says what stands there if the first client does not get as far as a reply.
+    fn unreachable(&self, failure: Failure, program: Option<&ProgramEnd>) -> Box<Classification> {
+        let status = program.map(|program| program.status.as_deref());
+        let sentence = match (failure.symptom(), status) {
+            ("refused", Some(Some(status))) => words("class.program-ended").with(status),
+            ("refused", Some(None)) => words("class.program-does-not-listen").with(self.address),
+            ("refused", None) => words("class.refused"),
+            ("silent", _) => return Classification::new(words("class.not-accepted")),
+            ("ended" | "reset", _) => return Classification::new(words("class.ended")),
+            _ => failure.actual,
+        };
+        Classification::unreachable(sentence)
     }
 
     fn outcome(&mut self, check: &'static Check, is_exact: bool) -> Found<Checked> {
@@ -155,6 +172,7 @@ impl Runner<'_> {
                 true => fresh_port(address, is_stream),
                 false => address,
             };
+            self.address = address;
             let attempt = self.start_and_run(command, address, &run)?;
             let (_, was_reached, program) = &attempt;
             let program = program.as_ref();
@@ -200,17 +218,3 @@ const CRASH_TIME: Duration = Duration::from_millis(400);
 
 /// TIME_WAIT lasts 60 s on Linux, less on macOS, and longer where it is configured so.
 const PORT_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// Says what stands there if the first client does not get as far as a reply.
-fn unreachable(failure: Failure, program: Option<&ProgramEnd>) -> Box<Classification> {
-    let status = program.map(|program| program.status.as_deref());
-    let sentence = match (failure.symptom(), status) {
-        ("refused", Some(Some(status))) => words("class.program-ended").with(status),
-        ("refused", Some(None)) => words("class.program-does-not-listen"),
-        ("refused", None) => words("class.refused"),
-        ("silent", _) => return Classification::new(words("class.not-accepted")),
-        ("ended" | "reset", _) => return Classification::new(words("class.ended")),
-        _ => failure.actual,
-    };
-    Classification::unreachable(sentence)
-}

@@ -91,15 +91,36 @@ fn wrong_prefix_is_shown_and_ends_the_run() {
     assert_stops(|text| format!("{}{text}", PREFIX.trim_end()).into(), &shown);
     let shown = ["without a prefix", "--prefix="];
     assert_stops(|text| text.into(), &shown);
-    let shown = ["\\u{1b}[2JSSH-2.0", "neither the prefix nor"];
+    let shown = ["\\u{1b}[2JSSH-2.0", "not the prefix and the message"];
     assert_stops(|_| "\x1b[2JSSH-2.0".into(), &shown);
-    let shown = ["--prefix \"\\u{202e}\""];
+    // Nobody can type this one.
+    let shown = ["\\u{202e}hello", "Change it in your server.\n"];
     assert_stops(|text| format!("\u{202e}{text}").into(), &shown);
+    let stdout = complaint(words_on(|_| PREFIX.trim_end().into(), &[]));
+    assert_contains(&stdout, &["✗ answers", "then nothing more"]);
 }
 
 #[test]
 fn wrong_encoding_is_named() {
     assert_stops(|text| [CP949, text.as_bytes()].concat(), &["CP949"]);
+    assert_stops(|_| [CP949, b"{data}"].concat(), &["CP949", "{data}"]);
+    let utf_16 = |text: &str| {
+        let text = format!("\u{feff}{PREFIX}{text}");
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    };
+    assert_stops(utf_16, &["UTF-16LE"]);
+    let shown = ["utf-8-sig"];
+    assert_stops(|text| format!("\u{feff}{PREFIX}{text}").into(), &shown);
+    let latin_1 = |text: &str| {
+        let letters = text.bytes().map(char::from);
+        format!("{PREFIX}{}", letters.collect::<String>()).into()
+    };
+    let stdout = complaint(words_on(latin_1, &["--only", "answers-again"]));
+    assert_contains(&stdout, &["as Latin-1, not as UTF-8"]);
+    assert!(
+        !stdout.contains("one-shot"),
+        "it has called recv again: {stdout}"
+    );
     let shown = ["another Unicode normalization"];
     assert_stops(
         |text| format!("\u{1109}\u{1165}버로부터 응답: {text}").into(),
@@ -136,7 +157,7 @@ fn long_reply_shows_its_first_difference() {
 fn all_goes_on_and_verbose_explains_all() {
     let arguments = ["--all", "--verbose", "--timeout", "0.3"];
     let stdout = complaint(words_on(|_| b"no".to_vec(), &arguments));
-    assert_contains(&stdout, &["neither the prefix nor", "18 checks: "]);
+    assert_contains(&stdout, &["not the prefix and the message", "18 checks: "]);
     assert!(stdout.matches("Read docs/en/").count() > 10, "{stdout}");
 }
 

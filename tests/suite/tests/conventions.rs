@@ -112,14 +112,23 @@ fn each_part_fits_its_budget() {
         let folders = CRATES.map(|name| format!("{name}/{folder}"));
         folders.join(" ")
     });
-    let unit_tests = count(&src, |path| path.ends_with("tests.rs"));
+    let is_unit_test = |path: &str| path.ends_with("tests.rs");
+    let [unit_tests, checker_tests] = [&*src, "tests/checker"].map(|it| count(it, is_unit_test));
     let (all, mut over) = (|_: &str| true, Vec::new());
     // The architecture asks for 2,600 and 3,000 in the first and the third row. Both were cut as far
     // as every file stayed one that a reviewer signs; what is left is what the contract asks for.
     for (part, lines, max) in [
         ("*/src", count(&src, all) - unit_tests, 3_250),
-        ("tests", count("tests/suite", all) + unit_tests, 4_800),
-        ("checker", count("tests/checker", all), 3_400),
+        (
+            "tests",
+            count("tests/suite", all) + unit_tests + checker_tests,
+            4_800,
+        ),
+        (
+            "checker",
+            count("tests/checker", all) - checker_tests,
+            3_400,
+        ),
         (
             "book",
             count("tests/book docs/theme docs/browser", all),

@@ -72,6 +72,10 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address, daemon_threads, request_queue_size = True, True, 128
 
 
+class Forking(socketserver.ForkingTCPServer):
+    allow_reuse_address = True
+
+
 async def handle_async(reader, writer):
     decoder, goes_on = Decoder(), True
     try:
@@ -116,6 +120,8 @@ def serve_select(listener):
 
 if MODE == "socketserver":
     Server(ADDRESS, Handler).serve_forever()
+elif MODE == "forking":
+    Forking(ADDRESS, Handler).serve_forever()
 elif MODE == "asyncio":
     asyncio.run(serve_async())
 else:

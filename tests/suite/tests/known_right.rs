@@ -77,7 +77,7 @@ fn answer_lines(stream: TcpStream) -> io::Result<()> {
         }
         let reply = match str::from_utf8(&line) {
             Ok(text) => format!("{PREFIX}{text}"),
-            Err(error) => format!("invalid text: {error}\n"),
+            Err(_) => "안녕하세요, UTF-8이 아닙니다".to_owned(), // no line, and begins like the text
         };
         (&stream).write_all(reply.as_bytes())?;
         line.clear();
@@ -111,7 +111,7 @@ fn answer_datagrams() -> SocketAddr {
             let reply = match str::from_utf8(&buffer[..len]) {
                 Ok(text) if text.starts_with(PREFIX) || text.starts_with("error: ") => continue,
                 Ok(text) => format!("{PREFIX}{text}"),
-                Err(error) => format!("읽을 수 없습니다: {error}"),
+                Err(error) => format!("? 읽을 수 없습니다: {error}"),
             };
             if socket.send_to(reply.as_bytes(), peer).is_err() {
                 let _ = socket.send_to("너무 깁니다".as_bytes(), peer); // the peer may have left
@@ -167,6 +167,21 @@ fn servers_that_are_not_ours_pass() {
     });
 }
 
+#[test]
+fn message_ends_as_no_prefix_begins() {
+    let bytewise = |stream: TcpStream| {
+        let replies = BufReader::new(&stream).bytes().flatten();
+        replies
+            .fuse()
+            .try_for_each(|byte| (&stream).write_all(&[b'e', byte]))
+    };
+    let mut target = target(serve(false, bytewise), Pattern::Tcp, Framing::Chunk, "e");
+    target.limits = LIGHT;
+    let checks = CHECKS.iter().filter(|check| check.name == "partial-read");
+    let verdicts = run(&target, &checks.collect::<Vec<_>>(), |_| {}).unwrap();
+    assert!(verdicts[0].outcome.is_ok(), "{verdicts:#?}");
+}
+
 /// Starts the server with this command for each check.
 fn assert_started_right(command: &str, pattern: Pattern, framing: Framing) {
     let mut target = target(([127, 0, 0, 1], 0).into(), pattern, framing, PREFIX);
@@ -181,7 +196,9 @@ fn assert_started_right(command: &str, pattern: Pattern, framing: Framing) {
 fn python_servers_pass() {
     let program = python().get_program().to_string_lossy().into_owned();
     let script = root().join("tests/suite/tests/known_right.py");
-    for mode in "threads socketserver asyncio select fork words slow logs one lines".split(' ') {
+    for mode in
+        "threads socketserver forking asyncio select fork words slow logs one lines".split(' ')
+    {
         let (pattern, framing) = match mode {
             "one" => (Pattern::Tcp, Framing::Chunk),
             "lines" => (Pattern::Threaded, Framing::Line),
