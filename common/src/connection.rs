@@ -19,7 +19,7 @@ use crate::words::with_action;
 /// How long a write may wait without progress.
 const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Two stalled writes with no more time than this between them are one stall.
+/// How early the system may end a wait, and how long after it the next write is the same stall.
 const STALL_MARGIN: Duration = Duration::from_secs(1);
 
 /// A connection sends its replies when they reach `BATCH_LEN` bytes, or when all messages that have
@@ -131,7 +131,7 @@ impl<'a> Connection<'a> {
                     self.trace().bytes(self.peer, "send", &bytes[..sent]);
                     bytes = &bytes[sent..];
                     // A write that has waited may have sent a part of the bytes before that.
-                    let has_waited = started.elapsed() >= WRITE_STALL_TIMEOUT;
+                    let has_waited = started.elapsed() + STALL_MARGIN > WRITE_STALL_TIMEOUT;
                     if has_waited && !bytes.is_empty() && self.has_stalled_before() {
                         return Err(stalled());
                     }
