@@ -96,10 +96,9 @@ impl Address {
     }
 
     /// Returns only the first address, because clients do not expect a server on another one.
-    fn first(&self) -> Result<Vec<SocketAddr>, String> {
-        let mut addresses = self.resolve()?;
-        addresses.truncate(1);
-        Ok(addresses)
+    fn first(&self) -> Result<SocketAddr, String> {
+        let first = self.resolve()?.first().copied();
+        first.ok_or_else(|| format!("cannot find {self}: the name has no address"))
     }
 
     /// Returns a listener on this address. On Unix, std sets `SO_REUSEADDR`, so restarts succeed.
@@ -108,7 +107,7 @@ impl Address {
     ///
     /// Returns an error if the name is unknown or the port is in use (bind(2)).
     pub fn listen(&self) -> Result<TcpListener, String> {
-        TcpListener::bind(&self.first()?[..]).map_err(|error| self.error("listen on", &error))
+        TcpListener::bind(self.first()?).map_err(|error| self.error("listen on", &error))
     }
 
     /// Returns a UDP socket bound to this address.
@@ -117,7 +116,7 @@ impl Address {
     ///
     /// Returns an error in the same cases as [`listen`](Self::listen).
     pub fn bind_udp(&self) -> Result<UdpSocket, String> {
-        UdpSocket::bind(&self.first()?[..]).map_err(|error| self.error("listen on", &error))
+        UdpSocket::bind(self.first()?).map_err(|error| self.error("listen on", &error))
     }
 
     /// Returns a connection to the first address that accepts one within the timeout.
@@ -167,6 +166,7 @@ fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         Some(timeout) => TcpStream::connect_timeout(&address, timeout)?,
         None => TcpStream::connect(address)?,
     };
+    stream.set_nodelay(true)?; // sends each message immediately
     match stream.local_addr()? == stream.peer_addr()? {
         true => Err(io::Error::new(ConnectionRefused, "Connection refused")),
         false => Ok(stream),

@@ -2,7 +2,6 @@
 //! on a shutdown request. Its writes end if the client does not read. Its drop closes it without
 //! losing a reply.
 
-use std::cell::Cell;
 use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::net::{self, SocketAddr, TcpStream};
@@ -13,14 +12,17 @@ use crate::linger::{LingeringCloser, QUIET_PERIOD};
 use crate::report::Report;
 use crate::shutdown::Shutdown;
 use crate::timeout::{is_timeout, socket_timeout};
-use crate::trace::Trace;
 use crate::words::with_action;
 
 /// How long a write may wait without progress.
 const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How early the system may end a wait, and how long after it the next write is the same stall.
-const STALL_MARGIN: Duration = Duration::from_secs(1);
+/// Write timeout of a socket. It is shorter, because Linux adds up the waits of a write, between
+/// which it may send parts. On Windows, a socket is unusable after it (Winsock, SO_SNDTIMEO).
+const WRITE_TIMEOUT: Duration = match cfg!(windows) {
+    true => WRITE_STALL_TIMEOUT,
+    false => Duration::from_secs(1),
+};
 
 /// A connection sends its replies when they reach `BATCH_LEN` bytes, or when all messages that have
 /// arrived have a reply. It sends `DIRECT_LEN` bytes or more without a copy.
@@ -46,8 +48,6 @@ pub struct Connection<'a> {
     /// `None` until the connection is served.
     idle_timeout: Option<Duration>,
     last_received: Option<Instant>,
-    /// When a write last returned without sending everything.
-    last_stall: Cell<Option<Instant>>,
     has_error: bool,
 }
 
@@ -64,13 +64,8 @@ impl<'a> Connection<'a> {
             replies: Vec::new(),
             idle_timeout: None,
             last_received: None,
-            last_stall: Cell::default(),
             has_error: false,
         }
-    }
-
-    fn trace(&self) -> &'a Trace {
-        &self.shared.report.trace
     }
 
     /// Returns the client's address.
@@ -92,7 +87,7 @@ impl<'a> Connection<'a> {
         self.idle_timeout = Some(idle_timeout);
         self.stream.set_nodelay(true)?;
         self.stream.set_read_timeout(socket_timeout(idle_timeout))?;
-        self.stream.set_write_timeout(Some(WRITE_STALL_TIMEOUT))
+        self.stream.set_write_timeout(Some(WRITE_TIMEOUT))
     }
 
     /// Adds to the replies. A full batch is sent like in [`flush`](Self::flush).
@@ -114,8 +109,7 @@ impl<'a> Connection<'a> {
     ///
     /// # Errors
     ///
-    /// Returns an error if the client has disconnected, or if nothing could be sent for 10 s. A
-    /// write that sent a part may have waited before, so this can take up to 20 s.
+    /// Returns an error if the client has disconnected, or if nothing could be sent for 10 s.
     pub fn flush(&mut self) -> io::Result<()> {
         let result = self.send(&self.replies);
         self.replies.clear();
@@ -123,31 +117,27 @@ impl<'a> Connection<'a> {
     }
 
     fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
+        let (trace, mut last_progress) = (&self.shared.report.trace, Instant::now());
         while !bytes.is_empty() {
-            let started = Instant::now();
             // `write` needs `&mut self`, but std also implements `Write` for `&TcpStream`.
             match (&*self.stream).write(bytes) {
                 Ok(sent) => {
-                    self.trace().bytes(self.peer, "send", &bytes[..sent]);
+                    trace.bytes(self.peer, "send", &bytes[..sent]);
                     bytes = &bytes[sent..];
-                    // A write that has waited may have sent a part of the bytes before that.
-                    let has_waited = started.elapsed() + STALL_MARGIN > WRITE_STALL_TIMEOUT;
-                    if has_waited && !bytes.is_empty() && self.has_stalled_before() {
-                        return Err(stalled());
-                    }
+                    last_progress = Instant::now();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => return Err(stalled()),
+                Err(error) if is_timeout(&error) => {
+                    let is_stalled = last_progress.elapsed() >= WRITE_STALL_TIMEOUT;
+                    let is_rejected = self.idle_timeout.is_none(); // its socket does not block
+                    if is_stalled || is_rejected || cfg!(windows) {
+                        return Err(io::Error::other("nothing could be sent for 10 s"));
+                    }
+                }
                 Err(error) => return Err(with_action("send", &error)),
             }
         }
         Ok(())
-    }
-
-    /// Records a stalled write. Returns `true` if it follows another without progress in between.
-    fn has_stalled_before(&self) -> bool {
-        let last = self.last_stall.replace(Some(Instant::now()));
-        last.is_some_and(|last| last.elapsed() < WRITE_STALL_TIMEOUT + STALL_MARGIN)
     }
 
     /// Sends the reason for closing the connection to the client, and returns it as an error.
@@ -159,10 +149,6 @@ impl<'a> Connection<'a> {
 
     /// Rejects the client because the server is full, like any drop before [`Self::configure`].
     pub fn reject(self) {}
-}
-
-fn stalled() -> io::Error {
-    io::Error::other("nothing could be sent for 10 s")
 }
 
 const SERVER_IS_FULL: &str = "server is full, try again later";
@@ -182,7 +168,8 @@ impl Read for Connection<'_> {
                 result => break result.map_err(|error| with_action("receive", &error))?,
             }
         };
-        self.trace().bytes(self.peer, "recv", &buffer[..received]);
+        let trace = &self.shared.report.trace;
+        trace.bytes(self.peer, "recv", &buffer[..received]);
         if received > 0 {
             self.last_received = Some(Instant::now());
         }
@@ -204,10 +191,10 @@ impl Drop for Connection<'_> {
         if self.has_error {
             // If both directions were shut down, Linux would reply to more data with a reset.
             self.shared.shutdown.unregister_stream(&self.stream);
-            self.trace().call(self.peer, "shutdown");
+            self.shared.report.trace.call(self.peer, "shutdown");
             let _ = self.stream.shutdown(net::Shutdown::Write);
         }
-        self.trace().call(self.peer, "close");
+        self.shared.report.trace.call(self.peer, "close");
         if self.has_error || self.is_shutting_down() && is_sending {
             self.shared.lingering.close(Arc::clone(&self.stream));
         }

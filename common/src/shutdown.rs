@@ -153,8 +153,8 @@ impl Shutdown {
     }
 }
 
-/// Ends a blocked `accept` by connecting to the listener. If the listener's own address is no
-/// longer available, as after a change of network, 127.0.0.1 may be.
+/// Ends a blocked `accept` by connecting to the listener. Without IPv6, a listener on `[::]` is
+/// reachable only at 127.0.0.1.
 fn wake_accept(listener: TcpListener) {
     let Ok(bound) = listener.local_addr() else {
         return;

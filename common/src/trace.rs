@@ -121,11 +121,7 @@ pub fn escape(text: &str) -> String {
     text.chars().map(escape_char).collect()
 }
 
-/// Escapes text like [`escape`], and also bytes that are not UTF-8.
-///
-/// ```
-/// assert_eq!(common::trace::escape_bytes(b"\xec\x95\x88 \xff"), "안 \\xFF");
-/// ```
+/// Escapes text like [`escape`], and also bytes that are not UTF-8, as `\xFF`.
 pub fn escape_bytes(bytes: &[u8]) -> String {
     let mut escaped = String::new();
     for chunk in bytes.utf8_chunks() {

@@ -4,7 +4,7 @@
 //! the buffers.
 
 use std::error::Error;
-use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, Cursor, IsTerminal, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, mpsc};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use common::addr::{Address, DEFAULT_ADDRESS};
 use common::framing::Framing;
 use common::report::{print_error, print_stdout};
-use common::timeout::{is_timeout, parse_timeout};
+use common::timeout::parse_timeout;
 use common::trace::Trace;
 use common::usage::address_note;
 use common::words::with_action;
@@ -79,11 +79,9 @@ fn exchange(options: &Options, trace: &Trace) -> Result<(), Box<dyn Error>> {
         stream: server.connect(options.timeout)?,
         due: Mutex::default(),
     });
-    exchange.stream.set_nodelay(true)?;
-    exchange.stream.set_read_timeout(Some(POLL_INTERVAL))?;
     trace.call(server, "connect");
     let sent = start_sender(Arc::clone(&exchange))?;
-    let received = exchange.receive();
+    let received = exchange.receive(&start_reader(Arc::clone(&exchange))?);
     let sent = sent.recv_timeout(POLL_INTERVAL); // its last lines belong before `close`
     trace.call(server, "close");
     let last = received?;
@@ -120,7 +118,24 @@ fn start_sender(exchange: Arc<Exchange>) -> io::Result<mpsc::Receiver<io::Result
     Ok(sent)
 }
 
-/// State that the sending thread and the receiving thread share.
+/// Starts a thread that reads until the receiver is dropped. With a read timeout, one thread would
+/// be enough, but on Windows a socket is unusable after it (Winsock, SO_RCVTIMEO).
+fn start_reader(exchange: Arc<Exchange>) -> io::Result<Arrivals> {
+    let (arrived, arrivals) = mpsc::sync_channel(0);
+    spawn(move || {
+        let mut buffer = vec![0; 65_536];
+        let mut read = || {
+            let len = (&exchange.stream).read(&mut buffer)?;
+            Ok(buffer[..len].to_vec())
+        };
+        while arrived.send(read()).is_ok() {}
+    })?;
+    Ok(arrivals)
+}
+
+type Arrivals = mpsc::Receiver<io::Result<Vec<u8>>>;
+
+/// State that the threads share.
 struct Exchange {
     options: Options,
     trace: Trace,
@@ -182,26 +197,22 @@ impl Exchange {
     }
 
     /// Prints what arrives until the end of the stream, and returns the last byte of it.
-    fn receive(&self) -> Result<Option<u8>, Box<dyn Error>> {
-        let (mut buffer, mut last) = (vec![0; 65_536], None);
+    fn receive(&self, arrivals: &Arrivals) -> Result<Option<u8>, Box<dyn Error>> {
         let action = format!("receive from {}", self.options.address);
+        let mut last = None;
         loop {
-            let received = match (&self.stream).read(&mut buffer) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if is_timeout(&error) => {
-                    self.check_timeout(last.is_none())?;
-                    continue;
-                }
-                Err(error) => return Err(with_action(&action, &error).into()),
-                Ok(len) => &buffer[..len],
+            let Ok(received) = arrivals.recv_timeout(POLL_INTERVAL) else {
+                self.check_timeout(last.is_none())?;
+                continue;
             };
-            self.trace.bytes(&self.options.address, "recv", received);
+            let received = received.map_err(|error| with_action(&action, &error))?;
+            self.trace.bytes(&self.options.address, "recv", &received);
             if received.is_empty() {
                 return Ok(last);
             }
             last = received.last().copied();
-            print_stdout(received)?;
-            self.count(received, -1);
+            print_stdout(&received)?;
+            self.count(&received, -1);
         }
     }
 

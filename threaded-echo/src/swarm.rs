@@ -179,7 +179,6 @@ fn request(
     timeout: Duration,
     traced: impl Fn(&str, &[u8]),
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
     stream.set_read_timeout(socket_timeout(timeout))?;
     stream.set_write_timeout(socket_timeout(timeout))?;
     traced("send", message);

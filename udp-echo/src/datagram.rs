@@ -33,16 +33,16 @@ const fn error_code(windows: i32, linux: i32, macos: i32) -> i32 {
     }
 }
 
-/// The server's response to a datagram.
+/// What the server does with a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// The prefix and the datagram.
+pub enum Action {
+    /// Reply with the prefix and the datagram.
     Echo,
-    /// An error reply.
+    /// Reply with an error.
     Error(FramingError),
-    /// Nothing, because the datagram is a reply. Otherwise, a forged sender could make two servers
-    /// reply to each other forever (CERT CA-1996-01).
-    Nothing,
+    /// Do not reply, because the datagram is a reply. Otherwise, a forged sender could make two
+    /// servers reply to each other forever (CERT CA-1996-01).
+    Ignore,
 }
 
 /// The socket of a server. Its errors never stop the server.
@@ -108,12 +108,12 @@ impl<'a> Datagrams<'a> {
     }
 
     /// Responds to a datagram of `len` bytes and prints a line. `reply` is the echo.
-    pub fn answer(&self, answer: Answer, reply: &[u8], len: usize, peer: SocketAddr) {
+    pub fn respond(&self, action: Action, reply: &[u8], len: usize, peer: SocketAddr) {
         let report = self.report;
-        let sent = match answer {
-            Answer::Nothing => return self.ignore(peer, "it begins as a reply does"),
-            Answer::Error(error) => self.send(format!("error: {error}").as_bytes(), peer),
-            Answer::Echo => {
+        let sent = match action {
+            Action::Ignore => return self.ignore(peer, "it begins as a reply does"),
+            Action::Error(error) => self.send(format!("error: {error}").as_bytes(), peer),
+            Action::Echo => {
                 report.record(1, len as u64);
                 self.send(reply, peer)
             }

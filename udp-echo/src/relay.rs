@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::addr::Address;
@@ -64,7 +65,7 @@ const MAX_WAITING: usize = 1_000;
 ///
 /// # Errors
 ///
-/// Returns an error if the socket's read timeout cannot be set (setsockopt(2)).
+/// Returns an error if the server's address is the relay's own, or if setsockopt(2) fails.
 pub fn run(
     socket: &UdpSocket,
     server: SocketAddr,
@@ -73,6 +74,8 @@ pub fn run(
     report: &Report,
 ) -> io::Result<()> {
     socket.set_read_timeout(Some(POLL_INTERVAL))?;
+    // Windows extends a short read timeout to 500 ms (Winsock, SO_RCVTIMEO), so `receive` sleeps.
+    socket.set_nonblocking(cfg!(windows))?;
     let address = socket.local_addr()?;
     if reaches(server, address) {
         let reason = format!("cannot relay to {server}: this is the relay's own address");
@@ -135,6 +138,8 @@ impl Relay<'_> {
             }
             self.report.trace.bytes(client, "recvfrom", &buffer[..len]);
             self.carry(&buffer[..len], client, true);
+        } else if cfg!(windows) {
+            thread::sleep(POLL_INTERVAL);
         }
         for index in 0..self.links.len() {
             while let Some(len) = check(self.links[index].1.recv(buffer), self.report) {

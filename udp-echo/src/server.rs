@@ -10,7 +10,7 @@ use common::framing::check_utf8;
 use common::report::Report;
 use common::shutdown::Shutdown;
 
-use crate::datagram::{Answer, BUFFER_LEN, Datagrams};
+use crate::datagram::{Action, BUFFER_LEN, Datagrams};
 
 /// Options that set how the server replies to datagrams.
 #[derive(Debug, clap::Args)]
@@ -41,19 +41,19 @@ pub fn serve(
     let mut buffer = [prefix.as_bytes(), &[0; BUFFER_LEN]].concat();
     while let Some((len, peer)) = datagrams.receive(&mut buffer[prefix.len()..]) {
         let reply = &buffer[..prefix.len() + len];
-        let answer = choose_answer(&reply[prefix.len()..], prefix, options.raw);
-        datagrams.answer(answer, reply, len, peer);
+        let action = choose_action(&reply[prefix.len()..], prefix, options.raw);
+        datagrams.respond(action, reply, len, peer);
     }
     Ok(())
 }
 
-fn choose_answer(datagram: &[u8], prefix: &str, is_raw: bool) -> Answer {
+fn choose_action(datagram: &[u8], prefix: &str, is_raw: bool) -> Action {
     let is_reply = !prefix.is_empty() && datagram.starts_with(prefix.as_bytes());
     if is_reply || datagram.starts_with(b"error: ") {
-        return Answer::Nothing;
+        return Action::Ignore;
     }
     match is_raw {
-        true => Answer::Echo, // the check would take a tenth of the time
-        false => check_utf8(datagram).map_or_else(Answer::Error, |()| Answer::Echo),
+        true => Action::Echo, // the check would take a tenth of the time
+        false => check_utf8(datagram).map_or_else(Action::Error, |()| Action::Echo),
     }
 }
