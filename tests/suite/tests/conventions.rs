@@ -210,7 +210,7 @@ fn readmes_show_each_serve_and_have_one_shape() {
 #[test]
 fn top_folder_holds_what_the_map_names() {
     let allowed = "Cargo.toml Cargo.lock README.md README.ko.md LICENSE LICENSE-MIT LICENSE-APACHE \
-                   common tcp-echo udp-echo threaded-echo tests docs target my";
+                   common tcp-echo udp-echo threaded-echo tests docs target my vendor";
     for entry in fs::read_dir(root()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let is_allowed = allowed.split(' ').any(|allowed| allowed == name);
