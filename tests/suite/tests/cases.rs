@@ -415,6 +415,27 @@ os.kill(os.getppid(), signal.SIGINT)
         }
     }
 
+    /// Sends without a pause and reads 3 KB a second, and then ends the server.
+    const READ_SLOWLY: &str = "import os, signal, socket, threading, time
+client = socket.socket()
+client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+while client.connect_ex(('127.0.0.1', 9000)): pass
+threading.Thread(target=client.sendall, args=(bytes(64 << 20),), daemon=True).start()
+for _ in range(330):
+    time.sleep(0.1)
+    client.recv(300)
+os.kill(os.getppid(), signal.SIGINT)
+";
+
+    #[test]
+    #[ignore = "needs unshare and python3, and takes 33 s"]
+    fn slow_reader_is_no_stalled_client() {
+        let setup = format!("ip link set lo mtu 1500; python3 -c \"{READ_SLOWLY}\" & true");
+        let end = run_after(&setup, "tcp-echo -a 127.0.0.1:9000 --framing raw");
+        let is_closed = end.stderr.contains("nothing could be sent");
+        assert!(end.code == Some(0) && !is_closed, "{end:?}");
+    }
+
     #[test]
     #[ignore = "needs unshare and python3"]
     fn reply_errors_are_printed_once_a_minute() {
