@@ -201,14 +201,13 @@ impl<'a> CheckContext<'a> {
 
     /// Returns a text as one message: with a line ending in line framing, as a datagram not
     /// beginning with the prefix, since a good server does not reply to that, and as chunks not
-    /// ending with a character that could be the beginning of another prefix.
+    /// ending with what could be the beginning of another prefix.
     pub(crate) fn message(&self, text: impl AsRef<[u8]>) -> Vec<u8> {
         let (spec, text) = (self.spec, text.as_ref());
         let prefix = spec.prefix().as_bytes();
         let is_guarded = !spec.is_stream() && !prefix.is_empty() && text.starts_with(prefix);
         let before = if is_guarded { spec.filler() } else { "" };
-        let first = spec.prefix().chars().next().map(String::from);
-        let is_ambiguous = first.is_some_and(|first| text.ends_with(first.as_bytes()));
+        let is_ambiguous = (1..=prefix.len()).any(|len| text.ends_with(&prefix[..len]));
         let after = match spec.is_lines() {
             true if !text.ends_with(b"\n") => "\n",
             false if spec.is_stream() && is_ambiguous => spec.filler(),
@@ -278,7 +277,7 @@ pub(crate) struct Client<'a> {
     sent: Vec<u8>,
     /// What arrived after a reply that anything may follow.
     pending: Vec<u8>,
-    /// A send has found the connection reset.
+    /// A send or a receive has found the connection reset.
     broken: bool,
     /// The server has ended its side.
     ended: bool,
@@ -488,9 +487,10 @@ impl Client<'_> {
         let prefix = self.context.spec.prefix().as_bytes();
         let text = sentence.strip_prefix(prefix).unwrap_or(&sentence);
         let is_dropped = text.is_empty() && !sentence.is_empty();
-        let mut marks = ["\u{fffd}", "\\x", "?", good].into_iter();
-        let is_echo = marks.any(|mark| !mark.is_empty() && text.starts_with(mark.as_bytes()));
         let is_bad = std::str::from_utf8(&self.sent).is_err();
+        let marks = &["\u{fffd}", "\\x", "?", good][if is_bad { 0 } else { 3 }..];
+        let is_mark = |mark: &&str| !mark.is_empty() && text.starts_with(mark.as_bytes());
+        let is_echo = marks.iter().any(is_mark);
         let is_worded = is_bad && text.contains(&b' '); // no blank was sent with bad bytes
         if is_echo && !is_worded || is_dropped || std::str::from_utf8(text).is_err() {
             let mut failure = self.failure(expected, literal(quote(&sentence)));
@@ -504,10 +504,11 @@ impl Client<'_> {
         Ok(!is_closed)
     }
 
-    /// Receives up to a line ending, the next reply, the end of the stream, or a moment of silence.
+    /// Receives a datagram; or up to the next reply, the end of the stream, or a moment of silence.
     fn receive_sentence(&mut self, expected: &Words) -> Checked<Vec<u8>> {
         let mut sentence = Vec::new();
-        loop {
+        let next = self.context.echo("뒤\n").simplest(); // the reply to what `bad-bytes` sends after it
+        while sentence.len() < 2 << 20 {
             let within = [QUIET_PERIOD, Duration::MAX][usize::from(sentence.is_empty())];
             match self.receive(within) {
                 Ok(Some(received)) => sentence.extend_from_slice(&received),
@@ -517,17 +518,15 @@ impl Client<'_> {
                 }
                 _ => return Ok(sentence),
             }
-            let prefix = self.context.spec.prefix().as_bytes();
-            let is_next = |at: &usize| !prefix.is_empty() && sentence[*at..].starts_with(prefix);
-            let is_end = |at: &usize| sentence[at - 1] == b'\n' || is_next(at);
-            if let Some(end) = (1..=sentence.len()).find(is_end) {
-                self.pending = sentence.split_off(end);
-                return Ok(sentence);
-            }
             if !self.context.spec.is_stream() {
                 return Ok(sentence);
             }
+            if let Some(end) = (1..sentence.len()).find(|at| sentence[*at..].starts_with(&next)) {
+                self.pending = sentence.split_off(end);
+                break;
+            }
         }
+        Ok(sentence)
     }
 
     /// Returns what arrives next, within this time and the limits of the check: `None` is the end of
@@ -539,8 +538,9 @@ impl Client<'_> {
         let wait_time = self.context.wait_time()?.min(within);
         self.socket.set_read_timeout(Some(wait_time))?;
         let mut received = vec![0; 65_536];
-        let len = (&*self.socket).read(&mut received)?;
-        received.truncate(len);
+        let len = (&*self.socket).read(&mut received);
+        self.broken |= len.as_ref().is_err_and(|error| is_reset(error.kind()));
+        received.truncate(len?);
         self.ended |= received.is_empty() && self.context.spec.is_stream(); // a datagram may be empty
         Ok(Some(received).filter(|_| !self.ended))
     }

@@ -176,11 +176,11 @@ pub(crate) fn encoding_clue(expected: &[u8], actual: &[u8]) -> Option<Words> {
     if text.nfc().eq(expected.nfc()) {
         return Some(words("clue.normalization"));
     }
-    let bytes = &expected.as_bytes()[start..]; // the prefix may be right
-    let decoded = [
-        ("Latin-1", decode_latin1(bytes)),
-        ("CP949", EUC_KR.decode(bytes).0),
-    ];
-    let (name, _) = decoded.iter().find(|(_, other)| *other == text[start..])?;
+    let (bytes, text) = (&expected.as_bytes()[start..], &text[start..]); // the prefix may be right
+    let known = text.replace('\u{fffd}', ""); // encodes back, and the rest was not decoded
+    let (encoded, mut left) = (EUC_KR.encode(&known).0, bytes.iter());
+    let is_cp949 = !known.is_ascii() && encoded.iter().all(|byte| left.any(|it| it == byte));
+    let is_it = [text == decode_latin1(bytes), is_cp949];
+    let name = ["Latin-1", "CP949"][is_it.iter().position(|is| *is)?];
     Some(words("clue.decoded-as").with(name))
 }

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{self, Child, Stdio};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -156,9 +156,11 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Returns its exit status if it has ended by itself.
+    /// Returns its exit status if it has ended by itself, and not to go on in the background.
     pub(crate) fn status(&self) -> Option<String> {
         let status = self.child.borrow_mut().try_wait().ok().flatten();
+        let is_open = || self.closed.try_recv() == Err(TryRecvError::Empty);
+        let status = status.filter(|status| !(status.success() && is_open()));
         status.map(|status| status.to_string())
     }
 

@@ -131,6 +131,9 @@ fn wrong_encoding_is_named() {
         |text| format!("서버로부터\u{a0}응답: {text}").into(),
         &shown,
     );
+    let without_mark = |text: &str| format!("{PREFIX}{}", text.replace('\u{feff}', "")).into();
+    let stdout = complaint(words_on(without_mark, &["--only", "byte-exactness"]));
+    assert!(!stdout.contains("CP949"), "{stdout}");
 }
 
 #[test]

@@ -118,6 +118,8 @@ def serve_select(listener):
                 client.close()
 
 
+if MODE == "daemon" and os.fork() != 0:
+    os._exit(0)
 if MODE == "socketserver":
     Server(ADDRESS, Handler).serve_forever()
 elif MODE == "forking":

@@ -77,7 +77,7 @@ fn answer_lines(stream: TcpStream) -> io::Result<()> {
         }
         let reply = match str::from_utf8(&line) {
             Ok(text) => format!("{PREFIX}{text}"),
-            Err(_) => "안녕하세요, UTF-8이 아닙니다".to_owned(), // no line, and begins like the text
+            Err(_) => "안녕하세요,\nUTF-8이 아닙니다".to_owned(), // begins like the text
         };
         (&stream).write_all(reply.as_bytes())?;
         line.clear();
@@ -111,10 +111,10 @@ fn answer_datagrams() -> SocketAddr {
             let reply = match str::from_utf8(&buffer[..len]) {
                 Ok(text) if text.starts_with(PREFIX) || text.starts_with("error: ") => continue,
                 Ok(text) => format!("{PREFIX}{text}"),
-                Err(error) => format!("? 읽을 수 없습니다: {error}"),
+                Err(error) => format!("? 읽을 수 없습니다:\n{error}\n"),
             };
             if socket.send_to(reply.as_bytes(), peer).is_err() {
-                let _ = socket.send_to("너무 깁니다".as_bytes(), peer); // the peer may have left
+                let _ = socket.send_to("? 너무 깁니다".as_bytes(), peer); // the peer may have left
             }
         }
     });
@@ -196,8 +196,8 @@ fn assert_started_right(command: &str, pattern: Pattern, framing: Framing) {
 fn python_servers_pass() {
     let program = python().get_program().to_string_lossy().into_owned();
     let script = root().join("tests/suite/tests/known_right.py");
-    for mode in
-        "threads socketserver forking asyncio select fork words slow logs one lines".split(' ')
+    for mode in "threads daemon socketserver forking asyncio select fork words slow logs one lines"
+        .split(' ')
     {
         let (pattern, framing) = match mode {
             "one" => (Pattern::Tcp, Framing::Chunk),
