@@ -96,7 +96,7 @@ fn wrong_prefix_is_shown_and_ends_the_run() {
     // Nobody can type this one.
     let shown = ["\\u{202e}hello", "Change it in your server.\n"];
     assert_stops(|text| format!("\u{202e}{text}").into(), &shown);
-    let stdout = complaint(words_on(|_| PREFIX.trim_end().into(), &[]));
+    let stdout = complaint(words_on(|_| PREFIX.trim_end().into(), &["--timeout", "1"]));
     assert_contains(&stdout, &["✗ answers", "then nothing more"]);
 }
 
